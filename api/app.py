@@ -1,0 +1,140 @@
+"""The composition root: settings, catalog, engine, committer, and the doors over them. Nothing is wired elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import anyio.to_thread
+import structlog
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from api import logging
+from api.config import Settings
+from api.graphql.router import graphql_routes
+from api.ingest.batch import Batch
+from api.ingest.prepare import Outcome, Preparer
+from api.ingest.router import ingest_router
+from api.ingest.service import IngestService
+from api.limits import Limits
+from api.odata.router import odata_routes
+from api.operations import Metrics, Observed, operations_router
+from api.problems import Problem, problem_from
+from api.reading import Reader
+from catalog.commit import Committer
+from catalog.errors import CatalogError
+from catalog.iceberg import Lake
+from catalog.model import MODEL
+from catalog.snapshot import Snapshots
+from engine.errors import EngineError
+from engine.execute import Database, DatabaseSettings
+from engine.pipeline import Engine
+
+log = structlog.get_logger("finlake.app")
+
+PROBLEM_JSON = "application/problem+json"
+VERSION = version("finlake")
+LINKS = {
+    "odata": "/odata/",
+    "graphql": "/graphql",
+    "bulk": "/api/v1/financial-data/bulk",
+    "documentation": "/docs",
+    "health": "/health/detailed",
+    "metrics": "/metrics",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the doors share, in the order it is closed."""
+
+    committer: Committer[Batch, Outcome]
+    database: Database
+    lake: Lake
+    engine: Engine
+
+    def close(self) -> None:
+        """Finish what is queued, then let go. Blocks."""
+        self.committer.close()
+        self.database.close()
+        self.lake.close()
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.datetime] = utc_now) -> Services:
+    """Open the lake and what reads and writes it. `clock` gives the present instant in UTC."""
+    lake = Lake(settings.data_dir, MODEL)
+    snapshots = Snapshots(lake)
+    database = Database(
+        DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
+    )
+    committer = Committer(
+        lake,
+        snapshots,
+        Preparer(database, clock),
+        alone=lambda batch: batch.deletes is not None,
+        pending_bytes_max=limits.pending_bytes_max,
+        writer_threads=settings.writer_threads,
+    )
+    return Services(committer, database, lake, Engine(snapshots, database))
+
+
+def create_app() -> FastAPI:
+    """The service as its environment sets it: what the server starts."""
+    settings, limits = Settings(), Limits()
+    logging.configure(settings)
+    return build_app(settings, limits, open_services(settings, limits))
+
+
+def build_app(settings: Settings, limits: Limits, services: Services) -> FastAPI:
+    """The service over open services, which it closes when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        log.info("started", data_dir=str(settings.data_dir), version=VERSION)
+        yield
+        await anyio.to_thread.run_sync(services.close)
+        log.info("stopped")
+
+    app = FastAPI(title="finlake", version=VERSION, lifespan=lifespan, redirect_slashes=False)
+    reader = Reader(services.engine, limits)
+    writer = IngestService(services.committer, limits)
+    metrics = Metrics(lambda: services.committer.pending_bytes)
+    app.add_middleware(Observed, metrics=metrics)
+    app.include_router(ingest_router(writer, limits))
+    app.include_router(operations_router(reader, services.committer, metrics, VERSION))
+    app.router.routes.extend(odata_routes(reader, limits, settings))
+    app.router.routes.extend(graphql_routes(reader, writer, limits, settings))
+    app.add_api_route("/", _index, include_in_schema=False)
+    app.add_exception_handler(HTTPException, _http_error)
+    for kind in (Problem, EngineError, CatalogError, Exception):
+        app.add_exception_handler(kind, _answer)
+    return app
+
+
+async def _index() -> dict[str, object]:
+    return {"name": "finlake", "version": VERSION, "links": LINKS}
+
+
+async def _answer(_: Request, error: Exception) -> Response:
+    problem = problem_from(error)
+    if problem.status >= 500:
+        log.error("problem", code=problem.code, message=problem.message, exc_info=error)
+    return JSONResponse(problem.document(), problem.status, headers=dict(problem.headers), media_type=PROBLEM_JSON)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = dict(error.headers or {})
+        return await _answer(
+            request, Problem("method_not_allowed", f"{request.method} is not for this path.", headers=allowed)
+        )
+    return await _answer(request, Problem("not_found", f"There is nothing at {request.url.path[:200]}."))

@@ -1,0 +1,31 @@
+"""Settings from FINLAKE_* variables: frozen, read once, handed on by value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="FINLAKE_", frozen=True, extra="ignore")
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8001, ge=1, le=65_535, description="Port to listen on.")
+    data_dir: Path = Field(default=Path("data"), description="Folder of the catalog and the tables.")
+    public_url: str = Field(
+        default="", description="Base of absolute links, where a proxy changes it; else the request's."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="One JSON object a line, or text for people."
+    )
+    graphiql: bool = Field(default=True, description="Serve the GraphiQL page to browsers.")
+    shutdown_seconds: int = Field(default=30, ge=1, description="Time that a stop leaves to requests and commits.")
+    engine_threads: int = Field(default=2, ge=1, description="Threads of one query.")
+    engine_memory: str = Field(
+        default="256MB", description="Memory that all queries together may hold, as DuckDB writes it."
+    )
+    writer_threads: int = Field(default=4, ge=1, description="Threads that write the files of one commit.")

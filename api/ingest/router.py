@@ -1,0 +1,82 @@
+"""The ingest door over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from api.ingest.service import IngestService
+from api.limits import Limits
+from api.parameters import check_names
+from api.problems import Problem
+from api.reading import SNAPSHOT_HEADER
+from api.writing import Mode
+
+MODES: Sequence[Mode] = get_args(Mode)
+JSON = "application/json"
+EXAMPLE = {
+    "source": {"name": "FRED-MD", "title": "FRED-MD monthly database"},
+    "series": [{"external_id": "INDPRO", "title": "Industrial production", "units": "index", "frequency": "monthly"}],
+    "data_points": [{"external_id": "INDPRO", "date": "1999-08-01", "value": "101.5", "revision_date": "1999-09-30"}],
+}
+
+
+def ingest_router(service: IngestService, limits: Limits) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/financial-data", tags=["ingest"])
+
+    @router.post(
+        "/bulk",
+        summary="Store observations and revisions",
+        openapi_extra={
+            "parameters": [{"name": "mode", "in": "query", "schema": {"enum": list(MODES), "default": MODES[0]}}],
+            "requestBody": {"required": True, "content": {JSON: {"example": EXAMPLE}}},
+        },
+    )
+    async def bulk(request: Request) -> Response:
+        """Store a bulk document. The answer is a receipt: what it counts as successful is committed and fsynced.
+
+        With `mode=partial` good rows land and bad rows are reported; with `mode=atomic` all rows land or none.
+        """
+        check_names(request.query_params.multi_items(), ("mode",))
+        mode = _mode(request.query_params.get("mode", MODES[0]))
+        _check_content_type(request.headers.get("content-type", JSON))
+        receipt = await service.write_json(await read_body(request, limits.body_bytes_max), mode)
+        return Response(msgspec.json.encode(receipt), media_type=JSON, headers={SNAPSHOT_HEADER: receipt.snapshot})
+
+    return router
+
+
+def _mode(text: str) -> Mode:
+    for mode in MODES:
+        if mode == text:
+            return mode
+    raise Problem("invalid_parameter", f"mode cannot be {text!r:.40}.", f"Use one of: {', '.join(MODES)}.")
+
+
+def _check_content_type(content_type: str) -> None:
+    if content_type.split(";", maxsplit=1)[0].strip().lower() != JSON:
+        raise Problem("unsupported_media_type", f"The body is {content_type[:80]!r}, not {JSON}.")
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """The body, read no further than a limit. Raises Problem `body_too_large`."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > bytes_max:
+        raise _too_large(bytes_max)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise _too_large(bytes_max)
+    return bytes(body)
+
+
+def _too_large(bytes_max: int) -> Problem:
+    return Problem(
+        "body_too_large",
+        f"The body is larger than {bytes_max} bytes.",
+        details={"limit": "body_bytes_max", "value": bytes_max},
+    )

@@ -1,0 +1,96 @@
+"""The Writer: from a document to the receipt of what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from api.ingest.batch import Batch, batch_of
+from api.ingest.decode import decode
+from api.ingest.prepare import Outcome
+from api.limits import Limits
+from api.problems import Problem, problem_from
+from api.writing import Failure, Mode, Receipt
+from catalog.commit import RETRY_AFTER_SECONDS, Committed, Committer
+from catalog.errors import CatalogError, Overloaded
+
+DECODERS_MAX = 2
+
+
+class IngestService:
+    """Stores documents through the committer; the event loop only waits."""
+
+    def __init__(self, committer: Committer[Batch, Outcome], limits: Limits) -> None:
+        self._committer = committer
+        self._limits = limits
+        self._decoders = anyio.CapacityLimiter(DECODERS_MAX)
+
+    async def write(self, document: Mapping[str, Any], mode: Mode) -> Receipt:
+        """See `api.writing.Writer`."""
+        return await self.write_json(msgspec.json.encode(document), mode)
+
+    async def write_json(self, body: bytes, mode: Mode) -> Receipt:
+        """The same from JSON text."""
+        batch = await anyio.to_thread.run_sync(self._decoded, body, mode, limiter=self._decoders)
+        committed = await self._commit(batch, len(body))
+        return self._receipt(batch, committed)
+
+    async def delete_series(self, series_id: str) -> Receipt:
+        """See `api.writing.Writer`."""
+        committed = await self._commit(Batch("atomic", deletes=series_id), len(series_id))
+        if not committed.outcome.found:
+            raise Problem("unknown_entity", f"There is no series {series_id}.")
+        return Receipt(0, 0, 0, committed.token)
+
+    def _decoded(self, body: bytes, mode: Mode) -> Batch:
+        document = decode(body)
+        rows = document.points_total + len(document.series)
+        if rows > self._limits.bulk_rows_max:
+            limit = self._limits.bulk_rows_max
+            raise Problem(
+                "body_too_large",
+                f"The request has {rows} rows, more than {limit}.",
+                details={"limit": "bulk_rows_max", "value": limit},
+            )
+        return batch_of(document, mode, self._limits)
+
+    async def _commit(self, batch: Batch, size_bytes: int) -> Committed[Outcome]:
+        try:
+            return await asyncio.wrap_future(self._committer.submit(batch, size_bytes))
+        except Overloaded as error:
+            problem = problem_from(error)
+            problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            raise problem from error
+        except CatalogError as error:
+            raise problem_from(error) from error
+
+    def _receipt(self, batch: Batch, committed: Committed[Outcome]) -> Receipt:
+        """Raises Problem `rejected_batch` where nothing of the batch could be stored."""
+        outcome = committed.outcome
+        failed = batch.points_total - outcome.points
+        listed = outcome.failures[: self._limits.failures_reported_max]
+        stored_nothing = not (outcome.points or batch.sources or batch.series)
+        if outcome.rejected or (outcome.failures and stored_nothing):
+            raise _rejected(batch, outcome, listed)
+        return Receipt(batch.points_total, outcome.points, failed, committed.token, listed)
+
+
+def _rejected(batch: Batch, outcome: Outcome, listed: tuple[Failure, ...]) -> Problem:
+    first = outcome.failures[0]
+    return Problem(
+        "rejected_batch",
+        f"Nothing was stored: {len(outcome.failures)} rows have faults, the first is {first.part}[{first.index}]: "
+        f"{first.message}",
+        details={
+            "total_processed": batch.points_total,
+            "successful": 0,
+            "failed": len(outcome.failures),
+            "failures": [asdict(failure) for failure in listed],
+        },
+    )

@@ -1,0 +1,47 @@
+"""Every limit of the service, its unit last in its name. Each is a setting: FINLAKE_ and the name in upper case."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Limits(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="FINLAKE_", frozen=True, extra="ignore")
+
+    # ingest
+    body_bytes_max: int = Field(default=64 * 2**20, ge=1, description="Size of one request body.")
+    bulk_rows_max: int = Field(default=500_000, ge=1, description="Rows of one bulk request.")
+    failures_reported_max: int = Field(default=1_000, ge=1, description="Failed rows that one receipt lists.")
+    text_characters_max: int = Field(default=10_000, ge=1, description="Length of one text of a source or series.")
+    name_characters_max: int = Field(default=200, ge=1, description="Length of a source's name or an external id.")
+    pending_bytes_max: int = Field(default=256 * 2**20, ge=1, description="Bodies that wait for their commit.")
+    # reading
+    query_time_ms_max: int = Field(default=30_000, ge=1, description="Time of one query.")
+    concurrent_queries_max: int = Field(default=8, ge=1, description="Queries that run at once.")
+    waiting_queries_max: int = Field(default=256, ge=0, description="Queries that wait for a place; more are told 503.")
+    in_items_max: int = Field(default=5_000, ge=1, description="Items of one `in` list, and ids of one list argument.")
+    # OData
+    query_string_bytes_max: int = Field(default=65_536, ge=1, description="Length of one query string.")
+    expression_tokens_max: int = Field(default=20_000, ge=1, description="Tokens of one OData expression.")
+    expression_depth_max: int = Field(default=100, ge=1, le=120, description="Nesting of one filter expression.")
+    path_segments_max: int = Field(default=12, ge=1, description="Segments of one OData path.")
+    page_rows_max: int = Field(default=10_000, ge=1, description="Rows of one OData page.")
+    # GraphQL
+    graphql_body_bytes_max: int = Field(
+        default=64 * 2**20, ge=1, description="Size of one GraphQL request, mutations included."
+    )
+    graphql_tokens_max: int = Field(default=2_000, ge=1, description="Tokens of one GraphQL document.")
+    graphql_depth_max: int = Field(default=12, ge=1, description="Nesting of one GraphQL document.")
+    graphql_aliases_max: int = Field(default=30, ge=1, description="Aliases of one GraphQL document.")
+    graphql_edges_max: int = Field(default=1_000, ge=1, description="Edges of one connection page.")
+    graphql_points_max: int = Field(default=100_000, ge=1, description="Points of one list.")
+    graphql_statement_points_max: int = Field(
+        default=500_000, ge=1, description="Points of all lists that one statement fills."
+    )
+    graphql_root_fields_max: int = Field(default=20, ge=1, description="Root fields of one GraphQL operation.")
+    graphql_fields_max: int = Field(
+        default=200, ge=1, description="Fields of one GraphQL operation, fragments written out."
+    )
+    graphql_directives_max: int = Field(default=50, ge=1, description="Directives of one GraphQL document.")
+    graphql_upsert_rows_max: int = Field(default=20_000, ge=1, description="Rows of one GraphQL mutation.")

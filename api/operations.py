@@ -1,0 +1,117 @@
+"""What operators see: health, metrics, one log line a request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.ingest.batch import Batch
+from api.ingest.prepare import Outcome
+from api.logging import log_request
+from api.parameters import check_names
+from api.reading import SNAPSHOT_HEADER, Reader
+from catalog.commit import Committer
+from catalog.snapshot import LakeSnapshot
+from engine.execute import ENGINE
+
+DOORS = ("odata", "graphql", "api", "health", "metrics")
+SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The service's own registry, so that two services in one process do not meet."""
+
+    def __init__(self, pending_bytes: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "finlake_requests", "Requests answered.", ("door", "method", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "finlake_request_seconds", "Time to answer.", ("door",), registry=self.registry, buckets=SECONDS_BUCKETS
+        )
+        pending = Gauge("finlake_pending_bytes", "Bodies that wait for their commit.", registry=self.registry)
+        pending.set_function(pending_bytes)
+
+
+class Observed:
+    """ASGI middleware: counts, times and logs each request."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+        snapshot = ""
+
+        async def watched(message: Message) -> None:
+            nonlocal status, snapshot
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
+                snapshot = headers.get(SNAPSHOT_HEADER.lower(), "")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            self._record(scope, status, snapshot, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, snapshot: str, seconds: float) -> None:
+        first = scope["path"].strip("/").split("/")[0]
+        door = first if first in DOORS else "other"
+        self._metrics.requests.labels(door, scope["method"], str(status)).inc()
+        self._metrics.seconds.labels(door).observe(seconds)
+        log_request(scope["method"], scope["path"], status, seconds * 1000, snapshot=snapshot)
+
+
+def operations_router(
+    reader: Reader, committer: Committer[Batch, Outcome], metrics: Metrics, version: str
+) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+    started = time.time()
+
+    @router.get("/health", summary="Whether the service is up")
+    async def health(request: Request) -> dict[str, str]:
+        check_names(request.query_params.multi_items(), ())
+        return {"status": "ok"}
+
+    @router.get("/health/detailed", summary="Whether each part works, and what the lake holds")
+    async def detailed(request: Request) -> dict[str, object]:
+        check_names(request.query_params.multi_items(), ())
+        snapshot = await reader.run(reader.engine.snapshots.current)
+        return {
+            "status": "ok" if committer.alive else "degraded",
+            "version": version,
+            "engine": ENGINE,
+            "uptime_seconds": round(time.time() - started, 1),
+            "snapshot": snapshot.token,
+            "tables": _table_facts(snapshot),
+            "committer": {"alive": committer.alive, "pending_bytes": committer.pending_bytes},
+        }
+
+    @router.get("/metrics", summary="Figures for Prometheus")
+    async def figures(request: Request) -> Response:
+        check_names(request.query_params.multi_items(), ())
+        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return router
+
+
+def _table_facts(snapshot: LakeSnapshot) -> dict[str, dict[str, int]]:
+    return {
+        name: {
+            "files": len(table.files),
+            "stored_rows": sum(file.rows for file in table.files),
+            "bytes": sum(file.size_bytes for file in table.files),
+        }
+        for name, table in snapshot.tables.items()
+    }

@@ -1,0 +1,25 @@
+"""Query parameters: an unknown one is refused, so that a misspelt knowledge date never serves revised values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from api.problems import Problem
+
+
+def check_names(given: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
+    """Raises Problem `unknown_parameter`, with the nearest known name, or `invalid_parameter` for a repetition."""
+    seen: set[str] = set()
+    for name, _ in given:
+        if name not in known:
+            raise unknown_parameter(name, known)
+        if name in seen:
+            raise Problem("invalid_parameter", f"The parameter {name!r:.80} is given twice.", "Give it once.")
+        seen.add(name)
+
+
+def unknown_parameter(name: str, known: Sequence[str]) -> Problem:
+    nearest = get_close_matches(name.lower(), known, n=1)
+    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Use one of: {', '.join(known) or 'none'}."
+    return Problem("unknown_parameter", f"There is no parameter {name!r:.80}.", hint, {"parameter": name[:80]})

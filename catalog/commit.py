@@ -1,0 +1,226 @@
+"""The committer: one thread that turns waiting batches into one commit, and only then answers for them.
+
+What is decided about a batch (what is new, what is unchanged) is a decision about the state it is committed on. So
+`prepare` runs on a snapshot, and the commit goes through only where that snapshot is still the head; where another
+process was faster, all is prepared again on the new head. Tables are committed in the model's order, so that no
+reader sees a point of an unknown series. A crash loses the queue, which is right: nobody was told that it is stored.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.table import Table as IcebergTable
+
+from catalog.errors import CatalogError, CommitFailed, CommitUnknown, Overloaded, ShuttingDown
+from catalog.iceberg import Lake, translated
+from catalog.model import Table
+from catalog.snapshot import LakeSnapshot, Snapshots, token_of
+from catalog.staging import discard, stage
+
+COMMIT_ID = "finlake.commit-id"
+ATTEMPTS_MAX = 30
+WAIT_SECONDS_MIN = 0.01
+WAIT_SECONDS_MAX = 0.5
+RETRY_AFTER_SECONDS = 1
+
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared(Generic[R]):
+    """What batches come to on one snapshot: the rows to append by table, and one outcome a batch."""
+
+    rows: Mapping[str, pa.Table]
+    outcomes: Sequence[R]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Generic[R]):
+    """The outcome of a batch that is stored, and the token of a snapshot that holds it."""
+
+    outcome: R
+    token: str
+
+
+Prepare = Callable[[LakeSnapshot, Sequence[B]], Prepared[R]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[B, R]):
+    batch: B
+    size_bytes: int
+    future: Future[Committed[R]]
+
+
+class _Conflict(Exception):
+    """Another process has moved a table's head: prepare again."""
+
+
+class Committer(Generic[B, R]):
+    """Owns the committing thread.
+
+    `pending_bytes_max` bounds what waits for it. A batch for which `alone` holds shares its commit with no other.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        snapshots: Snapshots,
+        prepare: Prepare[B, R],
+        *,
+        alone: Callable[[B], bool],
+        pending_bytes_max: int,
+        writer_threads: int,
+    ) -> None:
+        self._lake = lake
+        self._snapshots = snapshots
+        self._prepare = prepare
+        self._alone = alone
+        self._pending_bytes_max = pending_bytes_max
+        self._pending_bytes = 0
+        self._waiting: deque[_Waiting[B, R]] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._writers = ThreadPoolExecutor(writer_threads, thread_name_prefix="finlake-writer")
+        self._thread = threading.Thread(target=self._run, name="finlake-committer")
+        self._thread.start()
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._pending_bytes
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def submit(self, batch: B, size_bytes: int) -> Future[Committed[R]]:
+        """Queue a batch. The future's result means committed and fsynced; its error is a CatalogError.
+
+        Raises Overloaded, ShuttingDown.
+        """
+        with self._changed:
+            if self._closing:
+                raise ShuttingDown("The service is stopping.")
+            if self._pending_bytes and self._pending_bytes + size_bytes > self._pending_bytes_max:
+                raise Overloaded(
+                    "Too much is waiting to be stored.", limit="pending_bytes_max", value=self._pending_bytes_max
+                )
+            waiting = _Waiting(batch, size_bytes, Future[Committed[R]]())
+            # From here on the batch will be settled, also for a caller that has gone: nobody may cancel it.
+            waiting.future.set_running_or_notify_cancel()
+            self._waiting.append(waiting)
+            self._pending_bytes += size_bytes
+            self._changed.notify()
+        return waiting.future
+
+    def close(self) -> None:
+        """Finish what is queued, then stop. Later batches are refused."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+        self._writers.shutdown()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            self._settle(group)
+            with self._changed:
+                self._pending_bytes -= sum(waiting.size_bytes for waiting in group)
+
+    def _next_group(self) -> list[_Waiting[B, R]]:
+        """What waits, as soon as something does, up to a batch that must be alone; nothing once closed and empty."""
+        group: list[_Waiting[B, R]] = []
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            while self._waiting and not (group and self._alone(self._waiting[0].batch)):
+                group.append(self._waiting.popleft())
+                if self._alone(group[-1].batch):
+                    break
+        return group
+
+    def _settle(self, group: list[_Waiting[B, R]]) -> None:
+        try:
+            token, outcomes = self._commit([waiting.batch for waiting in group])
+        except CatalogError as error:
+            for waiting in group:
+                waiting.future.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - one bad batch may not take the others, or the thread, with it
+            if len(group) == 1:
+                group[0].future.set_exception(error)
+            else:
+                for waiting in group:
+                    self._settle([waiting])
+        else:
+            for waiting, outcome in zip(group, outcomes, strict=True):
+                waiting.future.set_result(Committed(outcome, token))
+
+    def _commit(self, batches: Sequence[B]) -> tuple[str, Sequence[R]]:
+        for attempt in range(ATTEMPTS_MAX):
+            snapshot = self._snapshots.current()
+            prepared = self._prepare(snapshot, batches)
+            try:
+                return self._append_all(snapshot, prepared), prepared.outcomes
+            except _Conflict:
+                longest = min(WAIT_SECONDS_MIN * 2**attempt, WAIT_SECONDS_MAX)
+                time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - spreads rivals, guards nothing
+        raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
+
+    def _append_all(self, snapshot: LakeSnapshot, prepared: Prepared[R]) -> str:
+        ids = {name: table.id for name, table in snapshot.tables.items()}
+        for table in self._lake.model.tables:
+            rows = prepared.rows.get(table.name)
+            if rows is not None and rows.num_rows:
+                ids[table.name] = self._append(table, rows, expected_head=ids[table.name])
+        return token_of(ids)
+
+    def _append(self, table: Table, rows: pa.Table, expected_head: int) -> int:
+        """Append rows in one commit upon the expected head; the id of the new snapshot. Raises _Conflict."""
+        target = self._lake.load(table)
+        if (target.metadata.current_snapshot_id or 0) != expected_head:
+            raise _Conflict
+        files = stage(table, rows, target, self._writers)
+        commit_id = str(uuid.uuid4())
+        try:
+            with translated():
+                _append_files(target, files, commit_id)
+        except CommitFailedException as error:
+            discard(target.io, files)
+            raise _Conflict from error
+        except Exception as error:  # noqa: BLE001 - whatever it was, the commit may have landed
+            return self._resolve(table, commit_id, files, error)
+        return target.metadata.current_snapshot_id or 0
+
+    def _resolve(self, table: Table, commit_id: str, files: tuple[str, ...], error: Exception) -> int:
+        """After a failure whose outcome is not known: the id of the snapshot if it landed, else the error."""
+        try:
+            fresh = self._lake.load(table)
+        except CatalogError as unreachable:
+            raise CommitUnknown("The connection to the catalog was lost during a commit.") from unreachable
+        for snapshot in fresh.metadata.snapshots:
+            if snapshot.summary is not None and snapshot.summary.additional_properties.get(COMMIT_ID) == commit_id:
+                return snapshot.snapshot_id
+        discard(fresh.io, files)
+        raise error
+
+
+def _append_files(target: IcebergTable, files: tuple[str, ...], commit_id: str) -> None:
+    """One commit of staged files, on a Table that was loaded for it and is dropped after it."""
+    with (
+        target.transaction() as transaction,
+        transaction.update_snapshot(snapshot_properties={COMMIT_ID: commit_id}).merge_append() as append,
+    ):
+        for location in files:
+            append.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))

@@ -1,0 +1,180 @@
+"""Opens the Iceberg catalog and its tables; the one seam where errors of pyiceberg and SQLAlchemy become ours."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.serializers import FromInputFile
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.sorting import SortField, SortOrder
+from pyiceberg.transforms import IdentityTransform, TruncateTransform
+from pyiceberg.types import NestedField
+from sqlalchemy import event, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
+from catalog.files import DurableFileIO, make_durable_directory
+from catalog.model import Table, Tables
+from catalog.schemas import ICEBERG_TYPES
+
+NAMESPACE = "finlake"
+PARTITION_WIDTH = 1
+PARTITION_FIELD_ID = 1000
+BUSY_SECONDS = 30
+
+# Columns whose bounds are kept in the manifests, wherever a table has them: what files are pruned by.
+BOUNDED_COLUMNS = ("id", "source_id", "series_id", "date", "revision_date", "superseded_on", "hidden_through", "level")
+
+PROPERTIES = {
+    "write.delete.isolation-level": "snapshot",
+    "write.update.isolation-level": "snapshot",
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "16",
+    # A conflict must run the revision rules again on the new state, so pyiceberg may not retry on its own.
+    "commit.retry.num-retries": "0",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "write.metadata.metrics.default": "none",
+    "gc.enabled": "false",
+}
+
+
+class Lake:
+    """An open catalog. Tables are loaded afresh at each use: a shared pyiceberg Table loses commits."""
+
+    def __init__(self, data_dir: Path, model: Tables) -> None:
+        """Open the catalog below `data_dir`, and make what is missing. Raises StorageFailed, StorageFull."""
+        self.model = model
+        self.data_dir = data_dir.resolve()
+        if set("?#%") & set(str(self.data_dir)):
+            raise StorageFailed("The data folder's path holds one of ? # %.", "Choose another FINLAKE_DATA_DIR.")
+        with translated():
+            make_durable_directory(self.data_dir)
+            self._catalog = _open_catalog(self.data_dir)
+            self.io = DurableFileIO()
+            for table in model.tables:
+                _create_if_missing(self._catalog, table)
+
+    def load(self, table: Table) -> IcebergTable:
+        """The table as it is now, for one commit in one thread; never keep it."""
+        with translated():
+            return self._catalog.load_table((NAMESPACE, table.name))
+
+    def metadata_locations(self) -> Mapping[str, str]:
+        """Where each table's newest metadata is, all read in one statement: one consistent state of the catalog."""
+        statement = select(IcebergTables.table_name, IcebergTables.metadata_location).where(
+            IcebergTables.catalog_name == self._catalog.name, IcebergTables.table_namespace == NAMESPACE
+        )
+        with translated(), self._catalog.engine.connect() as connection:
+            return {name: location or "" for name, location in connection.execute(statement)}
+
+    def read_metadata(self, location: str) -> TableMetadata:
+        with translated():
+            return FromInputFile.table_metadata(self.io.new_input(location))
+
+    def close(self) -> None:
+        self._catalog.engine.dispose()
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Errors of the libraries below become CatalogErrors; a conflict passes, as the committer's retry wants it."""
+    try:
+        yield
+    except (CatalogError, CommitFailedException):
+        raise
+    except FileNotFoundError as error:
+        raise StorageDamaged("A stored file is missing.", file=_file_name(error)) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("The data volume is full.") from error
+        raise StorageFailed(f"The file system failed: {error.strerror or type(error).__name__}.") from error
+    except SQLAlchemyError as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError) and "full" in str(error.__cause__):
+            raise StorageFull("The catalog's volume is full.") from error
+        raise StorageFailed(f"The catalog database failed: {type(error).__name__}.") from error
+    except pa.ArrowException as error:
+        raise StorageDamaged("A stored file cannot be read.") from error
+
+
+def _file_name(error: FileNotFoundError) -> str:
+    return Path(str(error.filename or error).rsplit(": ", 1)[-1]).name
+
+
+def _open_catalog(data_dir: Path) -> SqlCatalog:
+    database = data_dir / "catalog.db"
+    warehouse = data_dir / "warehouse"
+    make_durable_directory(warehouse)
+    catalog = SqlCatalog(
+        NAMESPACE,
+        uri=f"sqlite:///{database}?timeout={BUSY_SECONDS}",
+        warehouse=f"file://{warehouse}",
+        **{"py-io-impl": f"{DurableFileIO.__module__}.{DurableFileIO.__name__}"},
+    )
+    # The catalog has opened connections of its own already: drop them, so that all have the settings below.
+    catalog.engine.dispose()
+    event.listen(catalog.engine, "connect", _durable_sqlite)
+    try:
+        catalog.create_namespace(NAMESPACE)
+    except NamespaceAlreadyExistsError:
+        pass
+    return catalog
+
+
+def _durable_sqlite(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _create_if_missing(catalog: SqlCatalog, table: Table) -> None:
+    schema = iceberg_schema(table)
+    if catalog.table_exists((NAMESPACE, table.name)):
+        return
+    try:
+        catalog.create_table(
+            (NAMESPACE, table.name),
+            schema,
+            partition_spec=_partition_spec(table),
+            sort_order=_sort_order(table),
+            properties=PROPERTIES | {"format-version": "2"} | _metrics(table),
+        )
+    except TableAlreadyExistsError:
+        pass  # another process was faster, with the same model
+
+
+def iceberg_schema(table: Table) -> Schema:
+    return Schema(
+        *(
+            NestedField(column.field_id, column.name, ICEBERG_TYPES[column.type], required=not column.nullable)
+            for column in table.columns
+        ),
+        identifier_field_ids=[],
+    )
+
+
+def _partition_spec(table: Table) -> PartitionSpec:
+    if table.partition is None:
+        return UNPARTITIONED_PARTITION_SPEC
+    source = table.by_name[table.partition].field_id
+    transform: TruncateTransform[str] = TruncateTransform(width=PARTITION_WIDTH)
+    return PartitionSpec(PartitionField(source, PARTITION_FIELD_ID, transform, f"{table.partition}_trunc"))
+
+
+def _sort_order(table: Table) -> SortOrder:
+    return SortOrder(*(SortField(table.by_name[name].field_id, IdentityTransform()) for name in table.sort))
+
+
+def _metrics(table: Table) -> dict[str, str]:
+    names = [name for name in BOUNDED_COLUMNS if name in table.by_name]
+    return {f"write.metadata.metrics.column.{name}": "full" for name in names}

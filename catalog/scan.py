@@ -1,0 +1,121 @@
+"""Which files may hold matching rows: partition values first, then the bounds of the columns.
+
+Pruning only drops a file that is *proven* empty of matches. A file whose bounds are unknown stays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.snapshot import FileEntry, LakeSnapshot, TableSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The values that a column of a matching row can have: some of `values` (sorted), else between `low` and `high`.
+
+    Both ends are inclusive, None is no end. A null is in no domain.
+    """
+
+    low: Any = None
+    high: Any = None
+    values: tuple[Any, ...] | None = None
+
+    def meets(self, least: Any, greatest: Any) -> bool:
+        """Whether a value between `least` and `greatest` can be in the domain."""
+        if self.values is not None:
+            at = bisect_left(self.values, least)
+            return at < len(self.values) and self.values[at] <= greatest
+        return (self.low is None or greatest >= self.low) and (self.high is None or least <= self.high)
+
+    def narrowed(self, other: Domain) -> Domain:
+        """The values in both."""
+        if self.values is not None or other.values is not None:
+            fixed, loose = (self, other) if self.values is not None else (other, self)
+            return Domain(values=tuple(value for value in fixed.values or () if loose.meets(value, value)))
+        lows = [low for low in (self.low, other.low) if low is not None]
+        highs = [high for high in (self.high, other.high) if high is not None]
+        return Domain(low=max(lows, default=None), high=min(highs, default=None))
+
+    def covering(self, *others: Domain) -> Domain:
+        """A domain that has every value that this one or one of the others has."""
+        domains = (self, *others)
+        sets = [domain.values for domain in domains if domain.values is not None]
+        if len(sets) == len(domains):
+            return Domain(values=tuple(sorted({value for values in sets for value in values})))
+        ends = [domain.ends() for domain in domains]
+        lows, highs = [low for low, _ in ends], [high for _, high in ends]
+        return Domain(
+            low=None if None in lows else min(lows, default=None),
+            high=None if None in highs else max(highs, default=None),
+        )
+
+    def ends(self) -> tuple[Any, Any]:
+        """The least and the greatest value; of an empty set, no ends."""
+        return (self.values[0], self.values[-1]) if self.values else (self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """Which rows of a table a plan wants: each column in `domains` must have a value of its domain."""
+
+    table: str
+    domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFiles:
+    """The files that may hold matching rows, in commit order. It is not promised that they do hold one.
+
+    `hidden` are the deleted lives that a reader of these files must leave out: (series id, commit sequence).
+    """
+
+    table: str
+    files: tuple[FileEntry, ...]
+    considered: int
+    delete_files: int
+    schema_id: int
+    hidden: tuple[tuple[str, int], ...] = ()
+
+
+def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
+    """The files of a snapshot that may hold a row the request wants."""
+    table = snapshot.tables[request.table]
+    candidates = _candidates(table, request.domains)
+    kept = [file for file in candidates if _may_match(file, request.domains)]
+    return _scan_files(snapshot, table, kept, request.domains)
+
+
+def every_file(snapshot: LakeSnapshot, table: str) -> ScanFiles:
+    """All files of a table: what `prune` must give the same answers as."""
+    return _scan_files(snapshot, snapshot.tables[table], snapshot.tables[table].files, {})
+
+
+def _scan_files(
+    snapshot: LakeSnapshot, table: TableSnapshot, files: Iterable[FileEntry], domains: Mapping[str, Domain]
+) -> ScanFiles:
+    partition = table.table.partition
+    hidden: tuple[tuple[str, int], ...] = ()
+    if partition is not None and snapshot.hidden:
+        wanted = domains.get(partition, Domain())
+        hidden = tuple((key, sequence) for key, sequence in snapshot.hidden.items() if wanted.meets(key, key))
+    ordered = tuple(sorted(files, key=lambda file: (file.sequence, file.path)))
+    return ScanFiles(table.table.name, ordered, len(table.files), table.delete_files, table.schema_id, hidden)
+
+
+def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Iterable[FileEntry]:
+    """The files of the partitions that a set of wanted partition values leads to; all files where there is no set."""
+    domain = domains.get(table.table.partition or "")
+    if domain is None or domain.values is None:
+        return table.files
+    partitions = table.by_partition
+    widths = {len(partition) for partition in partitions if partition is not None}
+    wanted = {value[:width] for width in widths for value in domain.values}
+    return [file for name, files in partitions.items() if name is None or name in wanted for file in files]
+
+
+def _may_match(file: FileEntry, domains: Mapping[str, Domain]) -> bool:
+    return all(domain.meets(*file.bounds[column]) for column, domain in domains.items() if column in file.bounds)

@@ -1,0 +1,198 @@
+"""Statement -> Result. The only importer of duckdb on the query path."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+import duckdb
+import pyarrow as pa
+
+from catalog.model import Type
+from catalog.scan import ScanFiles
+from engine.errors import EngineError, ExecutionFailed, QueryTimeout
+from engine.functions import type_of
+from engine.literals import coerce, literal
+from engine.lower import SORT_PREFIX, Statement
+from engine.planner.model import Plan
+from engine.query import NULL, Literal
+
+BATCH_ROWS = 20_000
+TEMPORARY = "tmp"
+ENGINE = f"duckdb {duckdb.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """`memory` as DuckDB writes it. Queries may open files below `data_dir` and nothing else."""
+
+    data_dir: Path
+    threads: int
+    memory: str
+    query_time_ms_max: int
+
+
+class Database:
+    """An in-memory DuckDB that runs the statements of all requests, one cursor each. Safe to share between threads."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._time_ms_max = settings.query_time_ms_max
+        self._connection = duckdb.connect(":memory:")
+        directory = str(settings.data_dir.resolve()).replace("'", "''")
+        for statement in (
+            "SET TimeZone = 'UTC'",
+            f"SET threads = {settings.threads}",
+            f"SET memory_limit = '{settings.memory}'",
+            f"SET temp_directory = '{directory}/{TEMPORARY}'",
+            "SET parquet_metadata_cache = true",
+            "SET preserve_insertion_order = false",
+            f"SET allowed_directories = ['{directory}']",
+            "SET enable_external_access = false",
+            "SET lock_configuration = true",
+        ):
+            self._connection.execute(statement)
+
+    def open(self, statement: Statement) -> Running:
+        """Start a statement. Raises QueryTimeout, ExecutionFailed."""
+        return Running(self._connection.cursor(), statement, self._time_ms_max)
+
+    def transform(self, sql: str, parameters: Mapping[str, Any], inputs: Mapping[str, pa.Table]) -> pa.Table:
+        """Run a statement over tables in memory and files, without a time limit: the writer's way to DuckDB.
+
+        `inputs` are tables by the name the statement knows them under. Raises ExecutionFailed.
+        """
+        cursor = self._connection.cursor()
+        try:
+            for name, table in inputs.items():
+                cursor.register(name, table)
+            return cast("pa.Table", cursor.execute(sql, dict(parameters)).to_arrow_table())  # pyright: ignore[reportUnknownMemberType]
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise ExecutionFailed("The database failed to compare new rows with stored ones.") from error
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Running:
+    """A statement under way: its batches, until they end, it is closed, or its time is over."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, statement: Statement, time_ms_max: int) -> None:
+        self._cursor = cursor
+        self.execute_ms = 0.0
+        self._expired = threading.Event()
+        self._time_ms_max = time_ms_max
+        self._timer = threading.Timer(time_ms_max / 1000, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            with self._watched():
+                running = cursor.execute(statement.sql, dict(statement.parameters))
+                self._reader: pa.RecordBatchReader = running.to_arrow_reader(BATCH_ROWS)  # pyright: ignore[reportUnknownMemberType]
+        except EngineError:
+            self.close()
+            raise
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._reader.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            while (batch := self._next()) is not None:
+                yield batch
+        finally:
+            self.close()
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._watched():
+            try:
+                return self._reader.read_next_batch()
+            except StopIteration:
+                return None
+
+    def close(self) -> None:
+        self._timer.cancel()
+        with suppress(duckdb.Error):
+            self._cursor.close()
+
+    def _expire(self) -> None:
+        self._expired.set()
+        with suppress(duckdb.Error):
+            self._cursor.interrupt()
+
+    @contextmanager
+    def _watched(self) -> Generator[None]:
+        """Adds to `execute_ms`. A database error tells of files and SQL, so its text goes no further than the log."""
+        started = time.perf_counter()
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            if self._expired.is_set():
+                limit = self._time_ms_max
+                raise QueryTimeout(
+                    f"The query took longer than {limit} ms.", limit="query_time_ms_max", value=limit
+                ) from error
+            raise ExecutionFailed("The database failed to run the query.", cause=type(error).__name__) from error
+        finally:
+            self.execute_ms += (time.perf_counter() - started) * 1000
+
+
+class Result:
+    """The answer: Arrow batches as they are produced, with the snapshot they came from. It can be read once.
+
+    It is not promised that it fits in memory. Close it, or read it to its end.
+    """
+
+    def __init__(
+        self, plan: Plan, snapshot: str, files: ScanFiles, running: Running, timings: Mapping[str, float]
+    ) -> None:
+        self.columns: tuple[tuple[str, Type], ...] = tuple((output.name, output.type) for output in plan.output)
+        self.snapshot = snapshot
+        self.files_considered = files.considered
+        self.files_read = len(files.files)
+        self._sort_types = [type_of(term.by, plan.table) for term in plan.order]
+        self._running = running
+        self._timings = timings
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Milliseconds by step; `execute` grows while batches are read."""
+        return {**self._timings, "execute": self._running.execute_ms}
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, in order. Raises QueryTimeout, ExecutionFailed, also after some batches have been given."""
+        return self._running.batches()
+
+    def table(self) -> pa.Table:
+        """All rows in memory: the visible columns alone."""
+        batches = list(self.batches())
+        names = [name for name, _ in self.columns]
+        schema = self._running.schema
+        return pa.Table.from_batches(batches, schema).select(names)
+
+    def after(self, batch: pa.RecordBatch, row: int) -> tuple[Literal, ...]:
+        """The sort values of one row of a batch, as `Page.after` wants them. Needs `keyset=True` when asked."""
+        return tuple(
+            _sort_value(batch.column(f"{SORT_PREFIX}{position}")[row].as_py(), type_)
+            for position, type_ in enumerate(self._sort_types)
+        )
+
+    def close(self) -> None:
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _sort_value(stored: Any, type_: Type | None) -> Literal:
+    return NULL if stored is None or type_ is None else coerce(literal(stored), type_)

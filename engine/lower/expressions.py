@@ -1,0 +1,178 @@
+"""Expressions of the IR as SQL, with the null rules of `engine.query`.
+
+`eq` and `ne` are two-valued, an order against null is false. Where a condition only has to keep rows, a null result
+drops the row as false does, so the plain operator says the same and lets the scan prune by it. Under `not`, and where
+a condition is a value, it does not: there the two-valued form is written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, assert_never
+
+from sqlglot import exp
+
+from catalog.model import Type
+from catalog.schemas import SQL_TYPES
+from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or
+
+WHITESPACE = " \t\n\r\v\f"
+LISTED_ITEMS_MAX = 64  # past this an `in` is a join with a bound list, not a list of parameters
+
+
+class Parameters:
+    """The values of a statement, by the name of the placeholder that stands for each."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def add(self, value: Any) -> exp.Placeholder:
+        name = f"p{len(self.values)}"
+        self.values[name] = value
+        return exp.Placeholder(this=name)
+
+
+def column(name: str) -> exp.Column:
+    return exp.column(name, quoted=True)
+
+
+def value(expr: Expr, parameters: Parameters) -> exp.Expr:
+    """The SQL of an expression's value."""
+    match expr:
+        case Literal():
+            return constant(expr, parameters)
+        case Field():
+            return column(expr.name)
+        case Call():
+            return _FUNCTIONS[expr.name](*(value(arg, parameters) for arg in expr.args))
+        case Compare() | And() | Or() | Not() | In():
+            return condition(expr, parameters, keeps_rows=False)
+        case _:
+            assert_never(expr)
+
+
+def constant(literal: Literal, parameters: Parameters) -> exp.Expr:
+    if literal.value is None:
+        return exp.null()
+    if isinstance(literal.value, Decimal):
+        # As text: the driver misreads a decimal with a positive exponent.
+        return exp.cast(parameters.add(format(literal.value, "f")), SQL_TYPES[Type.DECIMAL])
+    return parameters.add(literal.value)
+
+
+def condition(expr: Expr, parameters: Parameters, *, keeps_rows: bool = True) -> exp.Expr:
+    """The SQL of a condition. With `keeps_rows` it may be null where it is not true."""
+    match expr:
+        case And():
+            return exp.and_(*(condition(arg, parameters, keeps_rows=keeps_rows) for arg in expr.args))
+        case Or():
+            return exp.or_(*(condition(arg, parameters, keeps_rows=keeps_rows) for arg in expr.args))
+        case Not():
+            return exp.not_(condition(expr.arg, parameters, keeps_rows=False))
+        case Compare():
+            return _comparison(expr, parameters, keeps_rows=keeps_rows)
+        case In():
+            return _membership(expr, parameters, keeps_rows=keeps_rows)
+        case Literal() if isinstance(expr.value, bool):
+            return exp.true() if expr.value else exp.false()
+        case Literal() | Field() | Call():
+            return value(expr, parameters)
+        case _:
+            assert_never(expr)
+
+
+def _comparison(expr: Compare, parameters: Parameters, *, keeps_rows: bool) -> exp.Expr:
+    left, right = value(expr.left, parameters), value(expr.right, parameters)
+    constant_right = isinstance(expr.right, Literal)
+    null_right = isinstance(expr.right, Literal) and expr.right.value is None
+    match expr.op:
+        case Op.EQ if null_right:
+            return left.is_(exp.null())
+        case Op.NE if null_right:
+            return exp.not_(left.is_(exp.null()))
+        case Op.EQ if constant_right and keeps_rows:
+            return left.eq(right)
+        case Op.EQ:
+            return exp.NullSafeEQ(this=left, expression=right)
+        case Op.NE:
+            return exp.NullSafeNEQ(this=left, expression=right)
+        case Op.LT | Op.LE | Op.GT | Op.GE:
+            ordered = _ORDERS[expr.op](this=left, expression=right)
+            return ordered if keeps_rows else exp.func("coalesce", ordered, exp.false())
+
+
+_ORDERS: dict[Op, type[exp.Binary]] = {Op.LT: exp.LT, Op.LE: exp.LTE, Op.GT: exp.GT, Op.GE: exp.GTE}
+
+
+def _membership(expr: In, parameters: Parameters, *, keeps_rows: bool) -> exp.Expr:
+    arg = value(expr.arg, parameters)
+    items = [item for item in expr.items if item.value is not None]
+    member = _member(arg, items, parameters)
+    if len(items) < len(expr.items):
+        member = exp.or_(member, arg.copy().is_(exp.null()))
+    return member if keeps_rows else exp.func("coalesce", member, exp.false())
+
+
+def _member(arg: exp.Expr, items: list[Literal], parameters: Parameters) -> exp.Expr:
+    if len(items) <= LISTED_ITEMS_MAX:
+        return exp.In(this=arg, expressions=[constant(item, parameters) for item in items])
+    type_ = items[0].type
+    texts = [format(item.value, "f") if isinstance(item.value, Decimal) else item.value for item in items]
+    listed = parameters.add(texts)
+    if type_ is Type.DECIMAL:
+        listed = exp.cast(listed, f"{SQL_TYPES[type_]}[]", dialect="duckdb")
+    return exp.In(this=arg, query=exp.select(exp.func("unnest", listed)).subquery())
+
+
+def _from_zero(text: exp.Expr, start: exp.Expr, length: exp.Expr | None = None) -> exp.Expr:
+    """A part of a text, counted from 0; a negative start counts from the end."""
+    first = exp.case().when(start >= 0, start + 1).else_(start.copy())
+    return _named("substring")(text, first, *([length] if length is not None else []))
+
+
+def _position(text: exp.Expr, part: exp.Expr) -> exp.Expr:
+    """Where a part begins, counted from 0; -1 where it is not."""
+    return exp.paren(_named("strpos")(text, part) - 1)
+
+
+def _trimmed(text: exp.Expr) -> exp.Expr:
+    return _named("trim")(text, exp.Literal.string(WHITESPACE))
+
+
+def _joined(left: exp.Expr, right: exp.Expr) -> exp.Expr:
+    """Null where either side is null, as the function `concat` of DuckDB is not."""
+    return exp.paren(exp.DPipe(this=left, expression=right, safe=True))
+
+
+def _day(instant: exp.Expr) -> exp.Expr:
+    return exp.cast(instant, "date")
+
+
+def _named(name: str) -> Callable[..., exp.Expr]:
+    return lambda *args: exp.Anonymous(this=name, expressions=list(args))
+
+
+_FUNCTIONS: dict[str, Callable[..., exp.Expr]] = {
+    "contains": _named("contains"),
+    "startswith": _named("starts_with"),
+    "endswith": _named("ends_with"),
+    "length": _named("length"),
+    "indexof": _position,
+    "substring": _from_zero,
+    "tolower": _named("lower"),
+    "toupper": _named("upper"),
+    "trim": _trimmed,
+    "concat": _joined,
+    "year": _named("year"),
+    "month": _named("month"),
+    "day": _named("day"),
+    "hour": _named("hour"),
+    "minute": _named("minute"),
+    "second": _named("second"),
+    "date": _day,
+    "now": _named("now"),
+    "round": _named("round"),
+    "floor": _named("floor"),
+    "ceiling": _named("ceil"),
+}

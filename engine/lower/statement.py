@@ -1,0 +1,145 @@
+"""From a plan to SQL in the dialect of the engine that runs it.
+
+The statement has three steps. `stored` reads the files, and gives each row its effective sequence: the `seq` it
+carries, else the sequence number of its file. `chosen` tests what may be tested on stored rows and picks one row an
+identity: by revision date as the view says, the greatest effective sequence among rows of one revision. The last
+step drops deleted rows, tests the rest of the conditions, sorts and pages.
+
+No value of a caller is ever pasted into the text: each becomes a named parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from catalog.model import Table
+from catalog.scan import ScanFiles
+from catalog.schemas import SQL_TYPES
+from engine.errors import ScanRefused
+from engine.lower.expressions import Parameters, column, condition, value
+from engine.planner.bind import COUNT
+from engine.planner.model import Plan
+from engine.query import TRUE, Order, View
+
+DIALECT = "duckdb"
+SORT_PREFIX = "sort_"
+KNOWN_SCHEMA_ID = 0
+ORIGINAL_RELEASE = "is_original_release"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text and its bound parameters. How long it takes is not promised."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
+    """The statement that answers a plan from files.
+
+    With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on.
+    Raises ScanRefused where the files hold what it cannot honour.
+    """
+    if files.delete_files:
+        raise ScanRefused("The table holds delete files.", "Have them merged away before reading.")
+    if files.schema_id != KNOWN_SCHEMA_ID:
+        raise ScanRefused(f"The table's schema {files.schema_id} is not known.", "Update finlake.")
+    parameters = Parameters()
+    select = _answer(plan, parameters, keyset=keyset)
+    select = select.with_("stored", _stored(plan, files, parameters))
+    select = select.with_("chosen", _chosen(plan, files, parameters))
+    return Statement(select.sql(DIALECT), parameters.values)
+
+
+def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
+    if not files.files:
+        return _no_rows(plan.table, plan.columns)
+    source = exp.func("read_parquet", parameters.add([file.path for file in files.files]))
+    sequences = parameters.add([file.sequence for file in files.files])
+    of_file = exp.func("list_extract", sequences, exp.cast(exp.column("file_index") + 1, "bigint"))
+    columns = [column(name) for name in plan.columns if name != "seq"]
+    effective = exp.alias_(exp.func("coalesce", column("seq"), of_file), "seq", quoted=True)
+    return exp.select(*columns, effective).from_(source)
+
+
+def _no_rows(table: Table, names: tuple[str, ...]) -> exp.Select:
+    typed = [exp.alias_(exp.cast(exp.null(), SQL_TYPES[table.by_name[name].type]), name, quoted=True) for name in names]
+    return exp.select(*typed).where(exp.false())
+
+
+def _chosen(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
+    select = exp.select(*(_chosen_column(plan, name) for name in plan.columns)).from_("stored")
+    if plan.stored_where != TRUE:
+        select = select.where(condition(plan.stored_where, parameters))
+    if plan.table.revision and plan.as_of is not None:
+        select = select.where(column(plan.table.revision) <= parameters.add(plan.as_of))
+    if files.hidden:
+        select = select.where(_alive(plan.table, files, parameters))
+    return select.qualify(_row_number(plan).eq(1))
+
+
+def _chosen_column(plan: Plan, name: str) -> exp.Expr:
+    """A column as stored; whether a row is the original release is worked out where the crawler did not say."""
+    if name != ORIGINAL_RELEASE or plan.table.revision is None:
+        return column(name)
+    revision = column(plan.table.revision)
+    earliest = exp.Window(this=exp.func("min", revision.copy()), partition_by=[column(key) for key in plan.table.key])
+    said = exp.func("coalesce", column(name), revision.eq(earliest))
+    return exp.alias_(said, name, quoted=True)
+
+
+def _row_number(plan: Plan) -> exp.Window:
+    """1 for the row to choose."""
+    ranking: list[exp.Expr] = []
+    if plan.table.revision and plan.view is not View.EVERY:
+        ranking.append(exp.Ordered(this=column(plan.table.revision), desc=plan.view is View.LATEST))
+    ranking.append(exp.Ordered(this=column("seq"), desc=True))
+    return exp.Window(
+        this=exp.RowNumber(),
+        partition_by=[column(name) for name in plan.identity],
+        order=exp.Order(expressions=ranking),
+    )
+
+
+def _alive(table: Table, files: ScanFiles, parameters: Parameters) -> exp.Expr:
+    """The row is younger than the deletion of its series, if there was one."""
+    series = parameters.add([key for key, _ in files.hidden])
+    sequences = parameters.add([sequence for _, sequence in files.hidden])
+    deleted = exp.func("list_extract", sequences, exp.func("list_position", series, column(table.key[0])))
+    return exp.column("seq", quoted=True) > exp.func("coalesce", deleted, exp.Literal.number(-1))
+
+
+def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
+    select = exp.select(*_output(plan), *(_sort_values(plan, parameters) if keyset else ())).from_("chosen")
+    select = select.where(exp.not_(column("is_deleted")))
+    if plan.where != TRUE:
+        select = select.where(condition(plan.where, parameters))
+    if plan.order:
+        select = select.order_by(*(_ordered(term, parameters) for term in plan.order))
+    if plan.page.limit is not None:
+        select = select.limit(parameters.add(plan.page.limit))
+    if plan.page.offset:
+        select = select.offset(parameters.add(plan.page.offset))
+    return select
+
+
+def _output(plan: Plan) -> list[exp.Expr]:
+    if plan.count_only:
+        return [exp.alias_(exp.Count(this=exp.Star()), COUNT, quoted=True)]
+    return [column(output.name) for output in plan.output]
+
+
+def _sort_values(plan: Plan, parameters: Parameters) -> list[exp.Expr]:
+    return [
+        exp.alias_(value(term.by, parameters), f"{SORT_PREFIX}{position}", quoted=True)
+        for position, term in enumerate(plan.order)
+    ]
+
+
+def _ordered(term: Order, parameters: Parameters) -> exp.Ordered:
+    return exp.Ordered(this=value(term.by, parameters), desc=term.descending, nulls_first=not term.descending)

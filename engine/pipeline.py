@@ -1,0 +1,69 @@
+"""The engine: from a Query to a Result, in five lines."""
+
+from __future__ import annotations
+
+import time
+
+from catalog.model import Tables
+from catalog.scan import ScanFiles, ScanRequest, every_file, prune
+from catalog.snapshot import LakeSnapshot, Snapshots
+from engine.execute import Database, Result
+from engine.lower import lower
+from engine.planner import PASSES, Pass, plan
+from engine.query import Query
+
+
+class Engine:
+    """Answers queries. Safe to share between threads; every call blocks.
+
+    `passes` and `prunes` exist for the tests, which ask each query with and without them.
+    """
+
+    def __init__(
+        self, snapshots: Snapshots, database: Database, *, passes: tuple[Pass, ...] = PASSES, prunes: bool = True
+    ) -> None:
+        self.snapshots = snapshots
+        self._database = database
+        self._passes = passes
+        self._files = prune if prunes else _all_files
+
+    @property
+    def tables(self) -> Tables:
+        return self.snapshots.model
+
+    def current(self) -> str:
+        """The token of the newest snapshot."""
+        return self.snapshots.current().token
+
+    def answer(self, query: Query, *, keyset: bool = False) -> Result:
+        """The rows of a query, at the snapshot it names or the newest.
+
+        With `keyset`, `Result.after` can tell where a page ended.
+        Raises QueryError, NotSupported, QueryTimeout, ExecutionFailed, ScanRefused; UnknownSnapshot of the catalog.
+        """
+        clock = _Clock()
+        planned = plan(query, self.tables, self._passes)
+        clock.lap("plan")
+        snapshot = self.snapshots.at(query.snapshot) if query.snapshot else self.snapshots.current()
+        files = self._files(snapshot, planned.scan)
+        clock.lap("prune")
+        statement = lower(planned, files, keyset=keyset)
+        clock.lap("lower")
+        return Result(planned, snapshot.token, files, self._database.open(statement), clock.laps)
+
+
+class _Clock:
+    """Milliseconds between calls of `lap`."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now
+
+
+def _all_files(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
+    return every_file(snapshot, request.table)

@@ -1,0 +1,33 @@
+"""The planner: `bind`, then the passes, in the order written here.
+
+A pass is a plain function from Plan to Plan that never changes the output columns. Leaving any of them out changes
+how much is read, never the answer: the tests ask every query with and without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from catalog.model import Tables
+from engine.planner.bind import bind
+from engine.planner.model import Plan
+from engine.planner.prune_columns import prune_columns
+from engine.planner.prune_files import prune_files
+from engine.planner.push_filters import push_filters
+from engine.query import Query
+
+Pass: TypeAlias = Callable[[Plan], Plan]
+
+PASSES: tuple[Pass, ...] = (push_filters, prune_columns, prune_files)
+
+
+def plan(query: Query, tables: Tables, passes: tuple[Pass, ...] = PASSES) -> Plan:
+    """The plan of a query. Raises QueryError where the query does not fit the model."""
+    planned = bind(query, tables)
+    for step in passes:
+        output = planned.output
+        planned = step(planned)
+        if planned.output != output:
+            raise AssertionError(f"The pass {step.__name__} changed the output columns.")
+    return planned

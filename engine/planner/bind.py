@@ -1,0 +1,112 @@
+"""Query + model -> Plan: every name is found, every type checked, the order made total. The only step that refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+
+from catalog.model import Table, Tables, Type
+from catalog.scan import ScanRequest
+from engine.errors import InvalidPage, UnknownTable, WrongType
+from engine.functions import column_type, type_of
+from engine.planner.model import Output, Plan, nodes
+from engine.query import (
+    NULL,
+    Compare,
+    Expr,
+    Field,
+    Literal,
+    Op,
+    Order,
+    Page,
+    Query,
+    View,
+    all_of,
+    any_of,
+    compare,
+)
+
+COUNT = "count"
+
+
+def bind(query: Query, tables: Tables) -> Plan:
+    """The plan of a query, with nothing pushed or pruned yet. Raises QueryError."""
+    table = _table(query, tables)
+    view = query.view if table.revision else View.LATEST
+    _check_where(query.where, table)
+    identity = table.row_key if view is View.EVERY else table.key
+    order = _total_order(query.order, identity, table)
+    return Plan(
+        table=table,
+        view=view,
+        as_of=query.as_of if table.revision else None,
+        output=_output(query, table),
+        columns=tuple(column.name for column in table.columns),
+        where=all_of(query.where, _behind(query.page, order, table)),
+        order=() if query.count_only else order,
+        page=_checked(query.page),
+        count_only=query.count_only,
+        scan=ScanRequest(table.name),
+    )
+
+
+def _table(query: Query, tables: Tables) -> Table:
+    if query.table not in tables.by_name:
+        raise UnknownTable(f"There is no table {query.table!r}.", f"Ask one of: {', '.join(tables.by_name)}.")
+    return tables.by_name[query.table]
+
+
+def _output(query: Query, table: Table) -> tuple[Output, ...]:
+    if query.count_only:
+        return (Output(COUNT, Type.LONG),)
+    names = query.columns or tuple(column.name for column in table.visible)
+    return tuple(Output(name, column_type(name, table)) for name in names)
+
+
+def _check_where(where: Expr, table: Table) -> None:
+    found = type_of(where, table)
+    if found is not Type.BOOLEAN:
+        raise WrongType(f"The filter is a {found.value if found else 'null'}, not a condition.", "Give a condition.")
+    for node in nodes(where):
+        type_of(node, table)
+
+
+def _total_order(asked: Iterable[Order], identity: tuple[str, ...], table: Table) -> tuple[Order, ...]:
+    """The terms asked for, then the identity's columns that are not among them, so that no two rows tie."""
+    terms: dict[Expr, Order] = {}
+    for term in chain(asked, (Order(Field(name)) for name in identity)):
+        if type_of(term.by, table) is None:
+            raise WrongType("A null cannot be sorted by.", "Sort by a column.")
+        terms.setdefault(term.by, term)
+    return tuple(terms.values())
+
+
+def _checked(page: Page) -> Page:
+    if page.offset < 0 or (page.limit is not None and page.limit < 0):
+        raise InvalidPage("A page cannot begin before the first row or hold fewer than none.", "Give 0 or more.")
+    return page
+
+
+def _behind(page: Page, order: tuple[Order, ...], table: Table) -> Expr:
+    """The keyset condition: rows that sort behind the values of `page.after`."""
+    if page.after is None:
+        return all_of()
+    if len(page.after) != len(order) or not all(
+        mark.type in (None, type_of(term.by, table)) for term, mark in zip(order, page.after, strict=True)
+    ):
+        raise InvalidPage("The page mark does not fit the order.", "Start from the first page again.")
+    branches: list[Expr] = []
+    equal: list[Expr] = []
+    for term, mark in zip(order, page.after, strict=True):
+        branches.append(all_of(*equal, _later(term, mark)))
+        equal.append(Compare(Op.EQ, term.by, mark))
+    return any_of(*branches)
+
+
+def _later(term: Order, mark: Literal) -> Expr:
+    """The term sorts strictly behind the mark; null is the lowest value."""
+    if mark == NULL:
+        return any_of() if term.descending else Compare(Op.NE, term.by, NULL)
+    if term.descending:
+        return any_of(compare(Op.LT, term.by, mark), Compare(Op.EQ, term.by, NULL))
+    return compare(Op.GT, term.by, mark)

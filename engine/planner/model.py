@@ -1,0 +1,83 @@
+"""The Plan: a Query bound to the model, and how a pass walks its expressions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from catalog.model import Table, Type
+from catalog.scan import ScanRequest
+from engine.query import TRUE, And, Call, Compare, Expr, Field, In, Literal, Not, Or, Order, Page, View
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of the answer."""
+
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, every name found and every type checked. It is not promised that any file matches.
+
+    `stored_where` may be tested on stored rows, before one revision of a key is chosen; `where` only after that.
+    `columns` are the stored columns that the scan must deliver. `order` is total: it ends with the key.
+    """
+
+    table: Table
+    view: View
+    as_of: dt.date | None
+    output: tuple[Output, ...]
+    columns: tuple[str, ...]
+    where: Expr
+    order: tuple[Order, ...]
+    page: Page
+    count_only: bool
+    scan: ScanRequest
+    stored_where: Expr = TRUE
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that name one row of the answer."""
+        return self.table.row_key if self.view is View.EVERY else self.table.key
+
+
+def conjuncts(expr: Expr) -> tuple[Expr, ...]:
+    """The parts of which all must hold."""
+    if expr == TRUE:
+        return ()
+    return expr.args if isinstance(expr, And) else (expr,)
+
+
+def fields_of(expr: Expr) -> frozenset[str]:
+    """The columns that an expression reads."""
+    return frozenset(node.name for node in nodes(expr) if isinstance(node, Field))
+
+
+def nodes(expr: Expr) -> Iterator[Expr]:
+    """The expression and everything below it, without recursion: filters may be wide and deep."""
+    pending = [expr]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(children(node))
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    match expr:
+        case Literal() | Field():
+            return ()
+        case Call() | And() | Or():
+            return expr.args
+        case Compare():
+            return (expr.left, expr.right)
+        case Not():
+            return (expr.arg,)
+        case In():
+            return (expr.arg, *expr.items)
+        case _:
+            assert_never(expr)

@@ -1,0 +1,21 @@
+"""Move what is safe below the choice of a revision.
+
+A condition on columns that all revisions of a key share holds for all of them or for none, so it may be tested on
+stored rows. A condition on anything else may hold for a revision that loses: it stays above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.planner.model import Plan, conjuncts, fields_of
+from engine.query import Expr, all_of
+
+
+def push_filters(plan: Plan) -> Plan:
+    shared = frozenset(plan.identity)
+    below: list[Expr] = []
+    above: list[Expr] = []
+    for part in conjuncts(plan.where):
+        (below if fields_of(part) <= shared else above).append(part)
+    return replace(plan, stored_where=all_of(plan.stored_where, *below), where=all_of(*above))

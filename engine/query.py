@@ -1,0 +1,204 @@
+"""The question, in finlake's words: what both doors compile to and what every later stage starts from.
+
+A `Query` is frozen and hashable. It does not promise that the names in it exist: `bind` finds that out. The
+constructors below (`all_of`, `any_of`, `negate`, `compare`, `is_in`) put expressions in one canonical form, so that
+the same question asked through two protocols is one equal value.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import Enum
+from typing import TypeAlias
+
+from catalog.model import Type
+
+Scalar: TypeAlias = str | int | bool | Decimal | dt.date | dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant. The type is part of the value, as Python holds `1 == True == Decimal(1)`; a null has no type."""
+
+    value: Scalar
+    type: Type | None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of the query's table."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of `engine.functions` applied to its arguments."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+class Op(Enum):
+    EQ = "eq"
+    NE = "ne"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+
+    @property
+    def mirrored(self) -> Op:
+        """The operator that says the same with its sides exchanged."""
+        return _MIRROR.get(self, self)
+
+
+_MIRROR = {Op.LT: Op.GT, Op.GT: Op.LT, Op.LE: Op.GE, Op.GE: Op.LE}
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`left op right`. `eq` and `ne` are two-valued (null equals null); an order against null is false."""
+
+    op: Op
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    arg: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """`arg` equals one of `items`; the same as a chain of `eq`."""
+
+    arg: Expr
+    items: tuple[Literal, ...]
+
+
+Expr: TypeAlias = Literal | Field | Call | Compare | And | Or | Not | In
+
+TRUE = Literal(True, Type.BOOLEAN)
+FALSE = Literal(False, Type.BOOLEAN)
+NULL = Literal(None, None)
+
+
+def all_of(*args: Expr) -> Expr:
+    """The conjunction, flattened, without repetition, in a fixed order. Of nothing: true."""
+    return _junction(And, args, neutral=TRUE)
+
+
+def any_of(*args: Expr) -> Expr:
+    """The disjunction, flattened, without repetition, in a fixed order. Of nothing: false."""
+    return _junction(Or, args, neutral=FALSE)
+
+
+def _junction(kind: type[And | Or], args: Iterable[Expr], neutral: Literal) -> Expr:
+    flat: dict[Expr, None] = {}
+    for arg in args:
+        for part in arg.args if isinstance(arg, kind) else (arg,):
+            if part != neutral:
+                flat[part] = None
+    if len(flat) < 2:
+        return next(iter(flat), neutral)
+    return kind(tuple(sorted(flat, key=repr)))
+
+
+def negate(arg: Expr) -> Expr:
+    return arg.arg if isinstance(arg, Not) else Not(arg)
+
+
+def compare(op: Op, left: Expr, right: Expr) -> Expr:
+    """The comparison with its constant, if it has one, on the right."""
+    if isinstance(left, Literal) and not isinstance(right, Literal):
+        return Compare(op.mirrored, right, left)
+    return Compare(op, left, right)
+
+
+def is_in(arg: Expr, items: Iterable[Literal]) -> Expr:
+    """Membership in a set: sorted, without repetition; of one item it is an equality, of none false."""
+    unique = sorted(set(items), key=repr)
+    match unique:
+        case []:
+            return FALSE
+        case [item]:
+            return Compare(Op.EQ, arg, item)
+        case _:
+            return In(arg, tuple(unique))
+
+
+class View(Enum):
+    """Which revisions of a key a reader sees. Tables without revisions look the same in every view."""
+
+    LATEST = "latest"  # the one with the greatest revision date, those dated in the future included
+    FIRST = "first"  # the one with the smallest revision date on record
+    EVERY = "every"  # all of them, one row a (key, revision date)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One sort term. Null is the lowest value: first when ascending, last when descending."""
+
+    by: Expr
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which rows of the ordered answer: at most `limit`, past `offset`, behind the row whose sort values are `after`.
+
+    `after` holds one literal for each sort term of the *bound* plan: the terms of the query, then the key columns
+    that are not among them. The two can be given together; `offset` then counts from behind `after`.
+    """
+
+    limit: int | None = None
+    offset: int = 0
+    after: tuple[Literal, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question about one table.
+
+    No `columns` means every visible one. `as_of` is a knowledge date: revisions published later do not exist.
+    `snapshot` is a token of `catalog.snapshot`; without one the newest is read. `count_only` answers one row with
+    one column, `count`: the number of matches, whatever the page.
+    """
+
+    table: str
+    columns: tuple[str, ...] = ()
+    where: Expr = TRUE
+    order: tuple[Order, ...] = ()
+    page: Page = Page()
+    view: View = View.LATEST
+    as_of: dt.date | None = None
+    snapshot: str | None = None
+    count_only: bool = False
+
+    def limited(self, rows_max: int) -> Query:
+        """The same question, with at most `rows_max` rows."""
+        limit = self.page.limit
+        return replace(self, page=replace(self.page, limit=rows_max if limit is None else min(limit, rows_max)))
+
+    def counted(self) -> Query:
+        """How many rows the question has, without its page."""
+        return replace(self, columns=(), order=(), page=Page(), count_only=True)
+
+    def pinned(self, snapshot: str) -> Query:
+        """The same question at one snapshot."""
+        return replace(self, snapshot=snapshot)

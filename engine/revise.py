@@ -1,0 +1,100 @@
+"""The revision rules: which rows of a batch are news, given what is stored.
+
+- A point with a revision date is stored, unless the row that holds its (series, date, revision date) has the same
+  value already. Another value for the same three is a correction: the later commit wins.
+- A point without one says what the source shows today. It becomes a row dated today where its value differs from the
+  latest one known today, the points with a revision date of the same batch included.
+- A null is a value: the source withdrew the point.
+- Among points of one batch that name the same row, the last wins.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pyarrow as pa
+
+from catalog.model import Type
+from catalog.scan import ScanFiles
+from catalog.schemas import ARROW_TYPES
+from engine.execute import Database
+
+INCOMING_SCHEMA = pa.schema(
+    [
+        ("ordinal", pa.int64()),
+        ("series_id", ARROW_TYPES[Type.UUID]),
+        ("date", ARROW_TYPES[Type.DATE]),
+        ("revision_date", ARROW_TYPES[Type.DATE]),
+        ("value", ARROW_TYPES[Type.DECIMAL]),
+        ("is_original_release", ARROW_TYPES[Type.BOOLEAN]),
+    ]
+)
+
+_STORED = """
+    SELECT s.series_id, s.date, s.revision_date, s.value, s.is_deleted
+    FROM (
+        SELECT series_id, date, revision_date, value, is_deleted,
+               coalesce(seq, list_extract($sequences, CAST(file_index + 1 AS BIGINT))) AS seq
+        FROM read_parquet($files)
+    ) s
+    SEMI JOIN incoming i ON s.series_id = i.series_id AND s.date = i.date
+    WHERE s.seq > coalesce(list_extract($hidden_sequences, list_position($hidden_series, s.series_id)), -1)
+    QUALIFY row_number() OVER (PARTITION BY s.series_id, s.date, s.revision_date ORDER BY s.seq DESC) = 1
+"""
+
+_NOTHING_STORED = """
+    SELECT series_id, date, revision_date, value, false AS is_deleted FROM incoming WHERE false
+"""
+
+_NEWS = """
+WITH stored AS ({stored}),
+stated AS (
+    SELECT * FROM incoming WHERE revision_date IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY series_id, date, revision_date ORDER BY ordinal DESC) = 1
+),
+shown AS (
+    SELECT * REPLACE ($today AS revision_date) FROM incoming WHERE revision_date IS NULL
+    QUALIFY row_number() OVER (PARTITION BY series_id, date ORDER BY ordinal DESC) = 1
+),
+known_today AS (
+    SELECT series_id, date, value, is_deleted FROM (
+        SELECT *, 0 AS later FROM stored
+        UNION ALL
+        SELECT series_id, date, revision_date, value, false AS is_deleted, 1 AS later FROM stated
+    )
+    SEMI JOIN shown USING (series_id, date)
+    WHERE revision_date <= $today
+    QUALIFY row_number() OVER (PARTITION BY series_id, date ORDER BY revision_date DESC, later DESC) = 1
+),
+shown_news AS (
+    SELECT shown.* FROM shown LEFT JOIN known_today USING (series_id, date)
+    WHERE known_today.is_deleted IS DISTINCT FROM false OR known_today.value IS DISTINCT FROM shown.value
+),
+stated_news AS (
+    SELECT stated.* FROM stated LEFT JOIN stored USING (series_id, date, revision_date)
+    WHERE stored.is_deleted IS DISTINCT FROM false OR stored.value IS DISTINCT FROM stated.value
+)
+SELECT series_id, date, revision_date, value, is_original_release FROM shown_news
+UNION ALL
+SELECT series_id, date, revision_date, value, is_original_release
+FROM stated_news ANTI JOIN shown_news USING (series_id, date, revision_date)
+"""
+
+
+def news(database: Database, incoming: pa.Table, stored: ScanFiles, today: dt.date) -> pa.Table:
+    """The rows to store, in no order.
+
+    `incoming` has INCOMING_SCHEMA; `ordinal` is the order of arrival, a null `revision_date` says that none was
+    stated. `stored` are the files that may hold rows of the same keys. The answer has the columns of `incoming`
+    without `ordinal`, every `revision_date` filled.
+    """
+    parameters: dict[str, object] = {"today": today}
+    if stored.files:
+        parameters |= {
+            "files": [file.path for file in stored.files],
+            "sequences": [file.sequence for file in stored.files],
+            "hidden_series": [series for series, _ in stored.hidden],
+            "hidden_sequences": [sequence for _, sequence in stored.hidden],
+        }
+    statement = _NEWS.format(stored=_STORED if stored.files else _NOTHING_STORED)
+    return database.transform(statement, parameters, {"incoming": incoming})

@@ -1,0 +1,238 @@
+"""The revision rules, held against the dictionary oracle in every view."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import tempfile
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from catalog.identity import series_id
+from engine.query import Query, View
+from tests.support.oracle import Oracle, Point
+from tests.support.warehouse import Warehouse, warehouse
+
+SOURCE = "TEST"
+D1, D2 = dt.date(2024, 1, 1), dt.date(2024, 2, 1)
+R1, R2, R3 = dt.date(2024, 3, 1), dt.date(2024, 4, 1), dt.date(2024, 5, 1)
+TODAY = dt.date(2024, 6, 15)
+COLUMNS = ("series_id", "date", "revision_date", "value", "is_original_release")
+
+
+def v(text: str) -> Decimal:
+    return Decimal(text)
+
+
+def post(lake: Warehouse, *points: Point) -> Any:
+    return lake.write({"data_points": [point.document(SOURCE) for point in points]})
+
+
+def seen(lake: Warehouse, view: View, as_of: dt.date | None = None) -> list[tuple[Any, ...]]:
+    rows = lake.rows(Query("data_points", COLUMNS, view=view, as_of=as_of))
+    return sorted(tuple(row[name] for name in COLUMNS) for row in rows)
+
+
+def by_id(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted((series_id(SOURCE, row[0]), *row[1:]) for row in rows)
+
+
+def assert_equal(lake: Warehouse, oracle: Oracle, *days: dt.date | None) -> None:
+    for day in (None, *days):
+        views: dict[View, Callable[[dt.date | None], list[tuple[Any, ...]]]] = {
+            View.EVERY: oracle.every,
+            View.LATEST: oracle.latest,
+            View.FIRST: oracle.first,
+        }
+        for view, expected in views.items():
+            assert seen(lake, view, day) == by_id(expected(day)), (view, day)
+
+
+CASES: dict[str, tuple[list[list[Point]], list[tuple[dt.date, Decimal | None, bool]]]] = {
+    "one revision": ([[Point("A", D1, v("1"), R1)]], [(R1, v("1"), True)]),
+    "a second revision": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, v("2"), R2)]],
+        [(R1, v("1"), True), (R2, v("2"), False)],
+    ),
+    "a stated revision is believed even where nothing changed": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, v("1"), R2)]],
+        [(R1, v("1"), True), (R2, v("1"), False)],
+    ),
+    "the identical row is stored once": (
+        [[Point("A", D1, v("1.0"), R1)], [Point("A", D1, v("1"), R1)]],
+        [(R1, v("1"), True)],
+    ),
+    "a correction of the same revision wins": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, v("2"), R1)]],
+        [(R1, v("2"), True)],
+    ),
+    "a correction back to the old value wins too": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, v("2"), R1)], [Point("A", D1, v("1"), R1)]],
+        [(R1, v("1"), True)],
+    ),
+    "the last of one batch wins": (
+        [[Point("A", D1, v("1"), R1), Point("A", D1, v("2"), R1)]],
+        [(R1, v("2"), True)],
+    ),
+    "a withdrawn point is stored": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, None, R2)]],
+        [(R1, v("1"), True), (R2, None, False)],
+    ),
+    "a withdrawn point is stored once": ([[Point("A", D1, None, R1)], [Point("A", D1, None, R1)]], [(R1, None, True)]),
+    "a withdrawal of the same revision is a correction": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, None, R1)]],
+        [(R1, None, True)],
+    ),
+    "a backdated revision is the original release then": (
+        [[Point("A", D1, v("2"), R2)], [Point("A", D1, v("1"), R1)]],
+        [(R1, v("1"), True), (R2, v("2"), False)],
+    ),
+    "what the crawler says of originality is kept": (
+        [[Point("A", D1, v("1"), R1, False)], [Point("A", D1, v("2"), R2, True)]],
+        [(R1, v("1"), False), (R2, v("2"), True)],
+    ),
+    "shown today, nothing known": ([[Point("A", D1, v("1"))]], [(TODAY, v("1"), True)]),
+    "shown today, unchanged": ([[Point("A", D1, v("1"), R1)], [Point("A", D1, v("1.00"))]], [(R1, v("1"), True)]),
+    "shown today, changed": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, v("2"))]],
+        [(R1, v("1"), True), (TODAY, v("2"), False)],
+    ),
+    "shown today, withdrawn": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, None)]],
+        [(R1, v("1"), True), (TODAY, None, False)],
+    ),
+    "shown today, still withdrawn": ([[Point("A", D1, None, R1)], [Point("A", D1, None)]], [(R1, None, True)]),
+    "published twice a day": (
+        [[Point("A", D1, v("1"))], [Point("A", D1, v("2"))]],
+        [(TODAY, v("2"), True)],
+    ),
+    "published twice a day, back again": (
+        [[Point("A", D1, v("1"), R1)], [Point("A", D1, v("2"))], [Point("A", D1, v("1"))]],
+        [(R1, v("1"), True), (TODAY, v("1"), False)],
+    ),
+    "shown twice in one batch": ([[Point("A", D1, v("1")), Point("A", D1, v("2"))]], [(TODAY, v("2"), True)]),
+    "stated and shown in one batch, equal": (
+        [[Point("A", D1, v("1")), Point("A", D1, v("1"), R1)]],
+        [(R1, v("1"), True)],
+    ),
+    "stated and shown in one batch, different": (
+        [[Point("A", D1, v("2")), Point("A", D1, v("1"), R1)]],
+        [(R1, v("1"), True), (TODAY, v("2"), False)],
+    ),
+    "stated for today and shown in one batch": (
+        [[Point("A", D1, v("2")), Point("A", D1, v("1"), TODAY)]],
+        [(TODAY, v("2"), True)],
+    ),
+    "a revision dated in the future is not known today": (
+        [[Point("A", D1, v("1"), R1), Point("A", D1, v("9"), dt.date(2030, 1, 1))], [Point("A", D1, v("1"))]],
+        [(R1, v("1"), True), (dt.date(2030, 1, 1), v("9"), False)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rule(tmp_path: Path, name: str) -> None:
+    batches, expected = CASES[name]
+    oracle = Oracle()
+    with warehouse(tmp_path, TODAY) as lake:
+        for batch in batches:
+            receipt = post(lake, *batch)
+            assert (receipt.total_processed, receipt.successful, receipt.failed) == (len(batch), len(batch), 0)
+            oracle.post(batch, TODAY)
+        rows = [row[2:] for row in seen(lake, View.EVERY)]
+        assert rows == expected
+        assert_equal(lake, oracle, R1, R2, TODAY)
+
+
+def test_posting_a_batch_again_writes_nothing(tmp_path: Path) -> None:
+    batch = [Point("A", D1, v("1"), R1), Point("A", D1, v("2"), R2), Point("B", D2, None), Point("C", D1, v("3"))]
+    with warehouse(tmp_path, TODAY) as lake:
+        first = post(lake, *batch)
+        second = post(lake, *batch)
+        assert second.successful == len(batch)
+        assert second.snapshot == first.snapshot
+
+
+def test_a_snapshot_token_answers_the_same_for_ever(tmp_path: Path) -> None:
+    with warehouse(tmp_path, TODAY) as lake:
+        token = post(lake, Point("A", D1, v("1"), R1)).snapshot
+        before = lake.rows(Query("data_points").pinned(token))
+        post(lake, Point("A", D1, v("2"), R1), Point("B", D1, v("3"), R1))
+        lake.delete_series(series_id(SOURCE, "A"))
+        assert lake.rows(Query("data_points").pinned(token)) == before
+        assert len(lake.rows(Query("series").pinned(token))) == 1
+
+
+def test_posting_after_a_delete_starts_afresh(tmp_path: Path) -> None:
+    with warehouse(tmp_path, TODAY) as lake:
+        lake.write({"source": {"name": SOURCE}, "series": [{"external_id": "A", "title": "Old", "units": "index"}]})
+        post(lake, Point("A", D1, v("1"), R1), Point("A", D2, v("5"), R1))
+        lake.delete_series(series_id(SOURCE, "A"))
+        assert lake.rows(Query("series")) == []
+        assert [lake.rows(Query("data_points", view=view)) for view in View] == [[], [], []]
+        post(lake, Point("A", D1, v("1"), R1))
+        assert [(row["title"], row["units"]) for row in lake.rows(Query("series"))] == [("A", None)]
+        assert [row[1:] for row in seen(lake, View.EVERY)] == [(D1, R1, v("1"), True)]
+
+
+dates = st.sampled_from([dt.date(2024, 1, day) for day in (1, 2, 3)])
+days = st.sampled_from([dt.date(2024, 6, day) for day in (10, 12, 14, 15, 16, 18, 20)])
+values = st.one_of(
+    st.none(), st.sampled_from([Decimal(1), Decimal(2), Decimal("2.5"), Decimal("-0.000000000000000001")])
+)
+points = st.builds(
+    Point,
+    series=st.sampled_from(["A", "B"]),
+    date=dates,
+    value=values,
+    revision_date=st.one_of(st.none(), days),
+    is_original_release=st.sampled_from([None, None, None, True, False]),
+)
+
+
+class Ledger(RuleBasedStateMachine):
+    """Random batches, deletions and passing days; every view equals the oracle's at every step."""
+
+    @initialize()
+    def open(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="finlake-"))
+        self.context = warehouse(self.folder, dt.date(2024, 6, 12))
+        self.lake = self.context.__enter__()
+        self.oracle = Oracle()
+
+    @rule(batch=st.lists(points, min_size=1, max_size=6))
+    def post(self, batch: list[Point]) -> None:
+        assert post(self.lake, *batch).failed == 0
+        self.oracle.post(batch, self.lake.clock.now.date())
+
+    @rule(series=st.sampled_from(["A", "B"]))
+    def delete(self, series: str) -> None:
+        known = {row["external_id"] for row in self.lake.rows(Query("series", ("external_id",)))}
+        if series in known:
+            self.lake.delete_series(series_id(SOURCE, series))
+        self.oracle.delete(series)
+
+    @rule()
+    def sleep(self) -> None:
+        self.lake.clock.now += dt.timedelta(days=1)
+
+    @invariant()
+    def every_view_is_right(self) -> None:
+        if hasattr(self, "lake"):
+            assert_equal(self.lake, self.oracle, dt.date(2024, 6, 12), dt.date(2024, 6, 15))
+
+    def teardown(self) -> None:
+        if hasattr(self, "context"):
+            self.context.__exit__(None, None, None)
+            shutil.rmtree(self.folder)
+
+
+TestLedger = Ledger.TestCase
+TestLedger.settings = hypothesis_settings(max_examples=8, stateful_step_count=12, deadline=None)

@@ -1,0 +1,78 @@
+"""A lake in a folder of its own, with everything but HTTP: what most tests stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from api.app import Services, open_services
+from api.config import Settings
+from api.ingest.service import IngestService
+from api.limits import Limits
+from api.writing import Mode, Receipt
+from engine.pipeline import Engine
+from engine.planner import Pass
+from engine.query import Query
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, day: dt.date) -> None:
+        self.now = dt.datetime(day.year, day.month, day.day, 12, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+    def set(self, day: dt.date) -> None:
+        self.now = dt.datetime(day.year, day.month, day.day, 12, tzinfo=dt.UTC)
+
+
+class Warehouse:
+    """An open lake, its writer and its engine."""
+
+    def __init__(self, services: Services, settings: Settings, limits: Limits, clock: Clock) -> None:
+        self.services = services
+        self.settings = settings
+        self.limits = limits
+        self.clock = clock
+        self.writer = IngestService(services.committer, limits)
+
+    @property
+    def engine(self) -> Engine:
+        return self.services.engine
+
+    def write(self, document: Mapping[str, Any], mode: Mode = "partial") -> Receipt:
+        return asyncio.run(self.writer.write(document, mode))
+
+    def delete_series(self, series_id: str) -> Receipt:
+        return asyncio.run(self.writer.delete_series(series_id))
+
+    def rows(self, query: Query) -> list[dict[str, Any]]:
+        return self.table(query).to_pylist()
+
+    def table(self, query: Query) -> pa.Table:
+        with self.engine.answer(query) as result:
+            return result.table()
+
+    def other_engine(self, passes: tuple[Pass, ...], *, prunes: bool) -> Engine:
+        """An engine over the same lake that leaves passes out or prunes no file."""
+        return Engine(self.engine.snapshots, self.services.database, passes=passes, prunes=prunes)
+
+
+@contextmanager
+def warehouse(folder: Path, day: dt.date = dt.date(2024, 6, 15), limits: Limits | None = None) -> Iterator[Warehouse]:
+    settings = Settings(data_dir=folder)
+    clock = Clock(day)
+    limits = limits or Limits()
+    services = open_services(settings, limits, clock)
+    try:
+        yield Warehouse(services, settings, limits, clock)
+    finally:
+        services.close()
