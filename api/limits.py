@@ -39,6 +39,12 @@ class Limits(BaseSettings):
     graphql_statement_points_max: int = Field(
         default=500_000, ge=1, description="Points of all lists that one statement fills."
     )
+    graphql_rows_max: int = Field(
+        default=10_000, ge=1, description="Rows of one answer that are no plain lists of points."
+    )
+    graphql_response_bytes_max: int = Field(
+        default=64 * 2**20, ge=1, description="Size of the lists of points of one answer."
+    )
     graphql_root_fields_max: int = Field(default=20, ge=1, description="Root fields of one GraphQL operation.")
     graphql_fields_max: int = Field(
         default=200, ge=1, description="Fields of one GraphQL operation, fragments written out."

@@ -104,8 +104,24 @@ def all_of(*args: Expr) -> Expr:
 
 
 def any_of(*args: Expr) -> Expr:
-    """The disjunction, flattened, without repetition, in a fixed order. Of nothing: false."""
-    return _junction(Or, args, neutral=FALSE)
+    """The disjunction, flattened, without repetition, in a fixed order. Of nothing: false.
+
+    Equalities of one expression with several constants become one membership, which says the same.
+    """
+    flat = _junction(Or, args, neutral=FALSE)
+    if not isinstance(flat, Or):
+        return flat
+    equalities: dict[Expr, list[Literal]] = {}
+    others: list[Expr] = []
+    for part in flat.args:
+        match part:
+            case Compare(Op.EQ, arg, Literal() as item):
+                equalities.setdefault(arg, []).append(item)
+            case In(arg, items):
+                equalities.setdefault(arg, []).extend(items)
+            case _:
+                others.append(part)
+    return _junction(Or, (*others, *(is_in(arg, items) for arg, items in equalities.items())), neutral=FALSE)
 
 
 def _junction(kind: type[And | Or], args: Iterable[Expr], neutral: Literal) -> Expr:

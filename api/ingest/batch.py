@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Any
 
 import msgspec
@@ -22,6 +22,10 @@ from engine.revise import INCOMING_SCHEMA
 
 Name = tuple[str, str]
 Patch = Mapping[str, str | None]
+
+# Arithmetic that refuses to round. It must come before Arrow, which an exponent like -999999999 crashes.
+_EXACT = Context(prec=DECIMAL_PRECISION, traps=[Inexact, InvalidOperation, Overflow])
+_QUANTUM = Decimal(1).scaleb(-DECIMAL_SCALE)
 
 IDENTIFYING = frozenset({"name", "external_id", "source", "series_id"})
 
@@ -192,10 +196,10 @@ def _remembering(checker: _Checker) -> Callable[..., tuple[str, Name | None] | _
 
 def _table(kept: list[tuple[int, str, PointIn]], checker: _Checker) -> pa.Table:
     try:
-        values = pa.array([point.value for _, _, point in kept], ARROW_TYPES[Type.DECIMAL])
-    except pa.ArrowInvalid:
+        values = _values(kept)
+    except (ArithmeticError, pa.ArrowInvalid):
         kept = [row for row in kept if _storable(row, checker)]
-        values = pa.array([point.value for _, _, point in kept], ARROW_TYPES[Type.DECIMAL])
+        values = _values(kept)
     columns: list[Any] = [
         [index for index, _, _ in kept],
         [id_ for _, id_, _ in kept],
@@ -205,6 +209,13 @@ def _table(kept: list[tuple[int, str, PointIn]], checker: _Checker) -> pa.Table:
         [point.is_original_release for _, _, point in kept],
     ]
     return pa.table(dict(zip(INCOMING_SCHEMA.names, columns, strict=True)), schema=INCOMING_SCHEMA)
+
+
+def _values(kept: list[tuple[int, str, PointIn]]) -> pa.Array:
+    """Raises ArithmeticError or ArrowInvalid where a value is no decimal of the stored type."""
+    exact = _EXACT.quantize
+    numbers = [None if point.value is None else exact(point.value, _QUANTUM) for _, _, point in kept]
+    return pa.array(numbers, ARROW_TYPES[Type.DECIMAL])
 
 
 def _storable(row: tuple[int, str, PointIn], checker: _Checker) -> bool:
@@ -223,8 +234,8 @@ def _check_value(value: Decimal | None) -> None:
     if not value.is_finite():
         raise _Refused("value", "invalid_number", "value must be a finite number.")
     try:
-        pa.scalar(value, ARROW_TYPES[Type.DECIMAL])
-    except pa.ArrowInvalid as error:
+        _EXACT.quantize(value, _QUANTUM)
+    except ArithmeticError as error:
         integer, fraction = DECIMAL_PRECISION - DECIMAL_SCALE, DECIMAL_SCALE
         message = f"value has more than {integer} integer or {fraction} fraction digits."
         raise _Refused("value", "number_out_of_range", message) from error

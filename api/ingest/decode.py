@@ -86,6 +86,7 @@ _source = msgspec.json.Decoder(SourceIn)
 
 def decode(body: bytes | bytearray) -> Document:
     """Raises Problem `malformed_json` where the body is no JSON, `invalid_body` where it has not the right shape."""
+    _check_utf8(body)
     envelope = _decoded(_envelope.decode, body)
     failures: list[Failure] = []
     source = _decode_source(envelope.source, failures)
@@ -94,12 +95,20 @@ def decode(body: bytes | bytearray) -> Document:
     return Document(source, series, points, indexes, total, tuple(failures))
 
 
+def _check_utf8(body: bytes | bytearray) -> None:
+    """Once and for all parts: the decoder looks at the texts of a part only when it comes to it."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Problem("malformed_json", f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
+
+
 def _decoded(decoder: Callable[[Any], Row], body: Any) -> Row:
     try:
         return decoder(body)
     except msgspec.ValidationError as error:
         raise Problem("invalid_body", f"The body has not the shape of a bulk document: {error}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Problem("malformed_json", f"The body is not JSON: {error}.") from error
 
 

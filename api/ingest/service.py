@@ -75,10 +75,14 @@ class IngestService:
         outcome = committed.outcome
         failed = batch.points_total - outcome.points
         listed = outcome.failures[: self._limits.failures_reported_max]
-        stored_nothing = not (outcome.points or batch.sources or batch.series)
-        if outcome.rejected or (outcome.failures and stored_nothing):
+        if outcome.rejected or (outcome.failures and _stored_nothing(batch, outcome)):
             raise _rejected(batch, outcome, listed)
         return Receipt(batch.points_total, outcome.points, failed, committed.token, listed)
+
+
+def _stored_nothing(batch: Batch, outcome: Outcome) -> bool:
+    failed = {failure.index for failure in outcome.failures if failure.part == "series"}
+    return not (outcome.points or batch.sources or any(patch.index not in failed for patch in batch.series))
 
 
 def _rejected(batch: Batch, outcome: Outcome, listed: tuple[Failure, ...]) -> Problem:

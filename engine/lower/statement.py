@@ -22,13 +22,12 @@ from catalog.schemas import SQL_TYPES
 from engine.errors import ScanRefused
 from engine.lower.expressions import Parameters, column, condition, value
 from engine.planner.bind import COUNT
-from engine.planner.model import Plan
+from engine.planner.model import ORIGINAL_RELEASE, Plan
 from engine.query import TRUE, Order, View
 
 DIALECT = "duckdb"
 SORT_PREFIX = "sort_"
 KNOWN_SCHEMA_ID = 0
-ORIGINAL_RELEASE = "is_original_release"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ from catalog.scan import ScanRequest
 from engine.query import TRUE, And, Call, Compare, Expr, Field, In, Literal, Not, Or, Order, Page, View
 
 
+# The one column that is not read from the row itself: it is worked out from all revisions of the key.
+ORIGINAL_RELEASE = "is_original_release"
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One column of the answer."""
@@ -44,6 +48,12 @@ class Plan:
     def identity(self) -> tuple[str, ...]:
         """The columns that name one row of the answer."""
         return self.table.row_key if self.view is View.EVERY else self.table.key
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The columns that the answer, its conditions and its order read."""
+        expressions = (self.where, self.stored_where, *(term.by for term in self.order))
+        return frozenset(output.name for output in self.output).union(*(fields_of(expr) for expr in expressions))
 
 
 def conjuncts(expr: Expr) -> tuple[Expr, ...]:

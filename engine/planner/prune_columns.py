@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.planner.model import Plan, fields_of
+from engine.planner.model import Plan
 
 BOOKKEEPING = frozenset({"is_deleted", "seq"})
 
 
 def prune_columns(plan: Plan) -> Plan:
-    needed = BOOKKEEPING | frozenset(plan.table.row_key) | fields_of(plan.where) | fields_of(plan.stored_where)
-    needed |= {output.name for output in plan.output}
-    needed |= {name for term in plan.order for name in fields_of(term.by)}
+    needed = BOOKKEEPING.union(plan.table.row_key, plan.reads)
     return replace(plan, columns=tuple(name for name in plan.columns if name in needed))

@@ -1,0 +1,205 @@
+"""The command line: finlake serve, demo, ingest. Exit status 0: done; 1: it failed; 2: the command was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from api.client import Client, ClientError
+from api.config import Settings
+from api.demo import tour
+from api.limits import Limits
+from api.loading import Outcome, load_rows
+from api.logging import configure
+from api.resume import Journal, default_folder, journal_of
+from api.row_files import FIELDS, Layout, UnreadableFile, open_rows
+from api.server import PortInUse, local_url, serve
+
+START_SECONDS_MAX = 60.0
+FAILURES_SHOWN_MAX = 20
+
+app = typer.Typer(
+    help="Financial time series with every revision.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False, markup=False, soft_wrap=True)
+complaints = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
+
+
+@app.command("serve")
+def serve_command() -> None:
+    """Run the service until it is told to stop. Settings are FINLAKE_* variables."""
+    _serve(_settings(), with_demo=False)
+
+
+@app.command("demo")
+def demo_command() -> None:
+    """Load real data if the lake is empty, and say what to ask. Starts the service where none runs."""
+    settings = _settings()
+    with Client(local_url(settings)) as client:
+        if client.is_up():
+            _show_demo(client)
+            return
+    _serve(settings, with_demo=True)
+
+
+@app.command("ingest")
+def ingest_command(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, Parquet or NDJSON files.")],
+    source: Annotated[str | None, typer.Option(help="Source of the rows that name none.")] = None,
+    url: Annotated[str | None, typer.Option(help="The service; else the one FINLAKE_HOST and _PORT name.")] = None,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one request.")] = 20_000,
+    rename: Annotated[list[str] | None, typer.Option(help="COLUMN=FIELD, for a column of another name.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out.")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="Folder of the progress records.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Post from the first row, whatever is on record.")] = False,
+) -> None:
+    """Post files of points to a running service. A second run goes on where the first one stopped.
+
+    Fields: source, external_id or series_id, date, value, revision_date, is_original_release. Where rows are not
+    stored, the exit status is 1.
+    """
+    with Client(url or local_url(_settings())) as client:
+        layout = Layout(_renamed(rename or []), frozenset(ignore or []))
+        ingest = _Ingest(client, layout, source, batch_rows, state_dir or default_folder(), again)
+        outcomes = [ingest.file(path) for path in files]
+    if any(outcome.failed for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except (ClientError, UnreadableFile) as error:
+        complaints.print(f"{error.message}\n{error.hint}")
+        raise SystemExit(1) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Ingest:
+    client: Client
+    layout: Layout
+    source: str | None
+    batch_rows: int
+    folder: Path
+    again: bool
+
+    def file(self, path: Path) -> Outcome:
+        rows = open_rows(path, self.layout)
+        journal = self._journal(path)
+        with _progress() as progress:
+            bar = progress.add_task(path.name, total=rows.count())
+            outcome = load_rows(
+                self.client,
+                rows,
+                journal,
+                self.source,
+                self.batch_rows,
+                lambda acknowledged: progress.update(bar, completed=acknowledged),
+            )
+        _report(path, outcome)
+        return outcome
+
+    def _journal(self, path: Path) -> Journal:
+        """Progress belongs to a content and to what its posting means, not to the file's name."""
+        meaning = (self.client.url, self.source, sorted(self.layout.renamed.items()), sorted(self.layout.ignored))
+        journal = journal_of(path, self.folder, repr(meaning))
+        if self.again:
+            journal.forget()
+        return journal
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=complaints,
+    )
+
+
+def _report(path: Path, outcome: Outcome) -> None:
+    resumed = f", {outcome.resumed_at:,} of them by an earlier run" if outcome.resumed_at else ""
+    stored = outcome.rows - outcome.failed
+    console.print(f"{path}: {stored:,} rows stored{resumed}; {outcome.failed:,} failed.")
+    if outcome.failures:
+        table = Table("row", "field", "code", "message")
+        for failure in outcome.failures[:FAILURES_SHOWN_MAX]:
+            table.add_row(str(failure.index + 1), failure.field or "", failure.code, failure.message)
+        complaints.print(table)
+    if outcome.failed > min(len(outcome.failures), FAILURES_SHOWN_MAX):
+        complaints.print(f"Not all {outcome.failed:,} failed rows are shown.")
+
+
+def _renamed(pairs: list[str]) -> dict[str, str]:
+    renamed: dict[str, str] = {}
+    for pair in pairs:
+        column, _, name = pair.rpartition("=")
+        if not column or name not in FIELDS:
+            raise typer.BadParameter(f"{pair}: give COLUMN=FIELD, with one of {', '.join(FIELDS)}.")
+        renamed[column] = name
+    return renamed
+
+
+def _settings() -> Settings:
+    """Settings and limits as the service will read them, so that a wrong one is told before anything starts."""
+    try:
+        Limits()
+        return Settings()
+    except ValidationError as error:
+        for fault in error.errors():
+            complaints.print(f"FINLAKE_{str(fault['loc'][0]).upper()}: {fault['msg']}")
+        raise typer.Exit(2) from error
+
+
+def _serve(settings: Settings, with_demo: bool) -> None:
+    configure(settings)
+    url = local_url(settings)
+    try:
+        serve(settings, beside=(lambda: _demo_when_up(url)) if with_demo else None)
+    except PortInUse as error:
+        complaints.print(f"{error} Stop the program that uses it, or set FINLAKE_PORT to another one.")
+        raise typer.Exit(1) from error
+
+
+def _demo_when_up(url: str) -> None:
+    with Client(url) as client:
+        if not client.wait_until_up(START_SECONDS_MAX):
+            complaints.print(f"The service did not come up within {START_SECONDS_MAX:.0f} s.")
+            return
+        try:
+            _show_demo(client)
+        except ClientError as error:
+            complaints.print(f"The demonstration is not complete: {error.message}\n{error.hint}")
+
+
+def _show_demo(client: Client) -> None:
+    loaded = tour.load_if_empty(client)
+    questions = tour.questions(client)
+    if loaded.points:
+        console.print(f"Loaded {loaded.points:,} demonstration points.")
+    else:
+        console.print("The lake holds series already: no demonstration data was loaded.")
+    if not loaded.with_package:
+        console.print("The optional package vega_datasets is not installed: without it there is one series, US GDP.")
+    console.print("\nOpen:")
+    for page in tour.PAGES:
+        console.print(f"  {client.url}{page}")
+    for question in questions:
+        console.print(f"\n# {question.title}\n{question.command}")
+    console.print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""From an HTTP request to the operation it carries. Numbers keep their text: a fraction becomes a Decimal, no float."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+from starlette.requests import Request as HttpRequest
+
+from api.limits import Limits
+from api.problems import Problem
+from api.reading import Stopwatch
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_KEYS = ("query", "variables", "operationName", "extensions")
+_JSON_PARAMETERS = ("variables", "extensions")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    query: str
+    variables: dict[str, Any] | None
+    name: str | None
+
+
+async def read_operation(http: HttpRequest, limits: Limits, stopwatch: Stopwatch) -> Operation:
+    """The operation of a GET or POST. Raises Problem for everything that is none."""
+    if http.method == "POST":
+        if http.query_params:
+            raise _unknown("parameter", next(iter(http.query_params)), "Send everything in the body.")
+        _check_content_type(http)
+        content = await _body(http, limits.graphql_body_bytes_max)
+        with stopwatch.measure("decode"):
+            return _operation(_object(_parsed(content, "The body")))
+    return _operation(_from_query_string(http, limits))
+
+
+def _check_content_type(http: HttpRequest) -> None:
+    media_type, *parameters = (part.strip().lower() for part in http.headers.get("content-type", "").split(";"))
+    charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
+    if media_type != "application/json" or any(charset not in ("utf-8", "utf8") for charset in charsets):
+        raise Problem("unsupported_media_type", "The body is not declared as JSON in UTF-8.")
+
+
+async def _body(http: HttpRequest, bytes_max: int) -> bytes:
+    """The body, read no further than its limit. Raises Problem `body_too_large`."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in http.stream():
+        size += len(chunk)
+        if size > bytes_max:
+            details = {"limit": "graphql_body_bytes_max", "value": bytes_max}
+            raise Problem("body_too_large", f"The body is larger than {bytes_max} bytes.", details=details)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _from_query_string(http: HttpRequest, limits: Limits) -> Mapping[str, Any]:
+    if len(http.url.query) > limits.query_string_bytes_max:
+        details = {"limit": "query_string_bytes_max", "value": limits.query_string_bytes_max}
+        raise Problem("uri_too_long", "The query string is too long.", "Send the document as POST.", details)
+    given: dict[str, Any] = {}
+    for name, value in http.query_params.multi_items():
+        if name in given:
+            raise Problem("invalid_parameter", f"{name} is given twice.")
+        given[name] = _parsed(value.encode(), name) if name in _JSON_PARAMETERS and value else value
+    return given
+
+
+def _parsed(content: bytes, what: str) -> Any:
+    try:
+        return _decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
+        raise Problem("malformed_json", f"{what} is not well-formed JSON: {error}") from error
+
+
+def _object(content: Any) -> Mapping[str, Any]:
+    if isinstance(content, list):
+        hint = "Send one operation a request; several root fields fit into one."
+        raise Problem("invalid_parameter", "A list of operations is not answered.", hint)
+    if not isinstance(content, dict):
+        raise Problem("invalid_parameter", "The body is no JSON object.", 'Send {"query": ..., "variables": ...}.')
+    return cast("dict[str, Any]", content)
+
+
+def _operation(given: Mapping[str, Any]) -> Operation:
+    for name in given:
+        if name not in _KEYS:
+            raise _unknown("key", name, f"The keys are {', '.join(_KEYS)}.")
+    query, variables = given.get("query"), given.get("variables") or None
+    name = given.get("operationName") or None
+    if not isinstance(query, str) or not query.strip():
+        raise Problem("invalid_parameter", "query is no document.", "Send a GraphQL document as `query`.")
+    if variables is not None and not isinstance(variables, dict):
+        raise Problem("invalid_parameter", "variables is no object.", "Send an object, or leave it out.")
+    if name is not None and not isinstance(name, str):
+        raise Problem("invalid_parameter", "operationName is no text.", "Send a text, or leave it out.")
+    if not isinstance(given.get("extensions") or {}, dict):
+        raise Problem("invalid_parameter", "extensions is no object.", "Send an object, or leave it out.")
+    return Operation(query, cast("dict[str, Any] | None", variables), name)
+
+
+def _unknown(what: str, name: str, hint: str) -> Problem:
+    return Problem("unknown_parameter", f"There is no {what} {name!r:.80}.", hint)

@@ -1,0 +1,142 @@
+"""From a URL to a Query: pure, without HTTP and without data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from api.cursors import Cursor, decode
+from api.limits import Limits
+from api.odata.edm import EntityType
+from api.odata.expressions import Scope, condition, expression
+from api.odata.faults import invalid_parameter, within
+from api.odata.options import Options, parse_options
+from api.odata.parser import parse_expression, parse_order
+from api.odata.path import Address, Parent, Shape, resolve, split_path, view_of
+from api.odata.selection import Selection, select
+from api.problems import Problem
+from catalog.model import Tables
+from engine.query import TRUE, Expr, Literal, Order, Page, Query, View, all_of
+
+_COLLECTION_OPTIONS = ("$filter", "$select", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
+_ENTITY_OPTIONS = ("$select", "$format")
+_COUNT_OPTIONS = ("$filter", "$orderby", "$top", "$skip", "$format")
+_PROPERTY_OPTIONS = ("$format",)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a URL asks for.
+
+    `query` is the question before the server cuts it into pages, at no particular snapshot unless the URL names one.
+    The entities of `parents` are to be looked up first, in order; those that are not `bound` then narrow what follows.
+    """
+
+    query: Query
+    entity: EntityType
+    shape: Shape
+    parents: tuple[Parent, ...]
+    selection: Selection
+    options: Options
+    name: str
+    column: str = ""
+    cursor: Cursor | None = None
+
+
+def compile_url(path: str, query_string: str, tables: Tables, limits: Limits) -> Compiled:
+    """What a URL of this service asks for; `path` is raw and relative to the service root, as `query_string` is raw.
+
+    Raises Problem.
+    """
+    return compile_request(split_path(path), parse_options(query_string, limits), tables, limits)
+
+
+def compile_request(segments: tuple[str, ...], options: Options, tables: Tables, limits: Limits) -> Compiled:
+    """What path segments (one or more) and options ask for. Raises Problem."""
+    address = resolve(segments, tables, options.aliases, options.as_of, limits)
+    options.only(*_allowed(address.shape))
+    scope = Scope(address.entity, options.aliases, limits)
+    selection = _selection(address, options, limits)
+    query = Query(
+        table=address.entity.table.name,
+        columns=selection.columns,
+        where=all_of(address.where, _filter(options, scope)),
+        order=_order(options, scope),
+        page=Page(limit=options.top, offset=options.skip),
+        view=_view(address.entity, options),
+        as_of=options.as_of if address.entity.table.revision else None,
+        snapshot=options.values.get("snapshot"),
+    )
+    return Compiled(
+        query=query.counted() if address.shape is Shape.COUNT else query,
+        entity=address.entity,
+        shape=address.shape,
+        parents=address.parents,
+        selection=selection,
+        options=options,
+        name=address.name,
+        column=address.column,
+        cursor=_cursor(options),
+    )
+
+
+def _allowed(shape: Shape) -> tuple[str, ...]:
+    match shape:
+        case Shape.COLLECTION:
+            return _COLLECTION_OPTIONS
+        case Shape.ENTITY:
+            return _ENTITY_OPTIONS
+        case Shape.COUNT:
+            return _COUNT_OPTIONS
+        case Shape.PROPERTY | Shape.VALUE:
+            return _PROPERTY_OPTIONS
+
+
+def _filter(options: Options, scope: Scope) -> Expr:
+    if "$filter" not in options.values:
+        return TRUE
+    with within("$filter"):
+        return condition(parse_expression(options.values["$filter"], scope.limits), scope)
+
+
+def _order(options: Options, scope: Scope) -> tuple[Order, ...]:
+    """The sort terms, each once; constants do not sort."""
+    if "$orderby" not in options.values:
+        return ()
+    orders: dict[Expr, Order] = {}
+    with within("$orderby"):
+        for term in parse_order(options.values["$orderby"], scope.limits):
+            by = expression(term.by, scope)
+            if not isinstance(by, Literal):
+                orders.setdefault(by, Order(by, term.descending))
+    return tuple(orders.values())
+
+
+def _selection(address: Address, options: Options, limits: Limits) -> Selection:
+    if address.column:
+        return Selection((address.column,), (address.column,))
+    if "$select" not in options.values:
+        return Selection()
+    with within("$select"):
+        return select(options.values["$select"], address.entity, limits)
+
+
+def _view(entity: EntityType, options: Options) -> View:
+    """Which revisions are shown. Tables without revisions look the same in every view."""
+    if options.release is None or not entity.table.revision:
+        return view_of(entity)
+    if entity.collection.every_revision:
+        raise invalid_parameter(
+            "release", f"{entity.collection.name} shows every release.", "Leave release out, or ask DataPoints."
+        )
+    return options.release
+
+
+def _cursor(options: Options) -> Cursor | None:
+    if "$skiptoken" not in options.values:
+        return None
+    with within("$skiptoken"):
+        try:
+            return decode(options.values["$skiptoken"])
+        except Problem as problem:
+            problem.hint = "Follow @odata.nextLink as it is, or start without $skiptoken."
+            raise

@@ -1,0 +1,93 @@
+"""From rows to OData JSON, and from a Problem to an OData error. Bytes in, bytes out; no row becomes a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pyarrow as pa
+
+from api.json_rows import DECIMALS_AS_NUMBERS, DECIMALS_AS_TEXTS, Encoder, json_rows
+from api.odata.compile import Compiled
+from api.odata.negotiate import Format
+from api.odata.path import Shape
+from api.problems import Problem
+from catalog.model import Type
+
+_PATH_SAFE = "!$&'()*+,;=:@/"
+
+
+def _long_texts(values: Iterable[Any]) -> list[str]:
+    return ["null" if value is None else f'"{value}"' for value in values]
+
+
+_EXACT_TEXTS: dict[Type, Encoder] = DECIMALS_AS_TEXTS | {Type.LONG: _long_texts}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around the rows of a collection."""
+
+    context: str | None
+    count: int | None
+    next_link: str | None
+
+
+def encoders(form: Format) -> dict[Type, Encoder]:
+    return _EXACT_TEXTS if form.exact_texts else DECIMALS_AS_NUMBERS
+
+
+def rows_of(batch: pa.RecordBatch, columns: Iterable[tuple[str, Type]], form: Format) -> list[str]:
+    """Each row as the text of a JSON object; nulls are kept."""
+    return list(json_rows(batch, [(name, name, type_) for name, type_ in columns], encoders(form)))
+
+
+def context_url(compiled: Compiled, root: str, form: Format) -> str | None:
+    """The absolute context URL; None where the client wants no metadata."""
+    if form.metadata == "none":
+        return None
+    if compiled.column:
+        return f"{root}$metadata#{quote(compiled.name, safe=_PATH_SAFE)}"
+    names = compiled.selection.names
+    selected = f"({','.join(names)})" if names else ""
+    single = "/$entity" if compiled.shape is Shape.ENTITY else ""
+    return f"{root}$metadata#{compiled.entity.collection.name}{selected}{single}"
+
+
+def collection(rows: list[str], frame: Frame, form: Format) -> bytes:
+    head = _member("@odata.context", frame.context)
+    if frame.count is not None:
+        head += _member("@odata.count", str(frame.count) if form.exact_texts else frame.count)
+    tail = f",{_member('@odata.nextLink', frame.next_link)[:-1]}" if frame.next_link else ""
+    return f'{{{head}"value":[{",".join(rows)}]{tail}}}'.encode()
+
+
+def entity(row: str, context: str | None) -> bytes:
+    """One entity, or one property where the row has a single member."""
+    return f"{{{_member('@odata.context', context)}{row[1:]}".encode()
+
+
+def error(problem: Problem) -> bytes:
+    """The OData error; what the standard has no place for is in `innererror`."""
+    details = dict(problem.details)
+    target = details.pop("target", None)
+    return orjson.dumps(
+        {
+            "error": {
+                "code": problem.code,
+                "message": problem.message,
+                **({"target": target} if target else {}),
+                "details": [],
+                "innererror": {"hint": problem.hint, **details},
+            }
+        },
+        default=str,
+    )
+
+
+def _member(name: str, value: str | int | None) -> str:
+    """A member of an object with its comma; nothing where there is no value."""
+    return "" if value is None else f"{orjson.dumps(name).decode()}:{orjson.dumps(value).decode()},"

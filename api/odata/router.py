@@ -1,0 +1,164 @@
+"""The door itself: requests in, responses out. The only module here that knows HTTP.
+
+Every response carries one `OData-Version`, errors too; every error is an OData error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from api.config import Settings
+from api.limits import Limits
+from api.odata import render
+from api.odata.answer import Answer, Place, answer
+from api.odata.compile import Compiled, compile_request
+from api.odata.faults import not_supported
+from api.odata.metadata import metadata_document, service_document
+from api.odata.negotiate import VERSION, XML, Format, accept_xml, check_version, json_format, page_size
+from api.odata.options import Options, parse_options
+from api.odata.path import Shape, split_path
+from api.problems import Problem, problem_from
+from api.reading import Reader, Stopwatch, read_headers
+
+MOUNT = "/odata"
+METADATA = "$metadata"
+_READS = ("GET", "HEAD")
+_ALLOW = ", ".join(_READS)
+_POSTED_READS = ("$batch", "$query")
+_VARY = "Accept, OData-MaxVersion, Prefer"
+
+_log = structlog.get_logger(__name__)
+
+
+def odata_routes(reader: Reader, limits: Limits, settings: Settings) -> list[Route]:
+    """The routes of the door, below /odata."""
+    door = _Door(reader, limits, settings.public_url.rstrip("/"), metadata_document(reader.engine.tables))
+    return [
+        Route(MOUNT, door, include_in_schema=False),
+        Route(f"{MOUNT}/{{path:path}}", door, include_in_schema=False),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """An ASGI application, so that the routes give it every method."""
+
+    reader: Reader
+    limits: Limits
+    public_url: str
+    metadata: bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._respond(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            response = await self._read(request)
+        except Exception as error:  # noqa: BLE001 - whatever fails is told in OData's own form
+            response = _failure(error)
+        response.headers["OData-Version"] = VERSION
+        response.headers["Vary"] = _VARY
+        return response
+
+    async def _read(self, request: Request) -> Response:
+        segments = split_path(_path(request))
+        _check_method(request.method, segments)
+        check_version(request.headers.get("OData-MaxVersion"))
+        stopwatch = Stopwatch()
+        with stopwatch.measure("parse"):
+            options = parse_options(request.scope["query_string"].decode("latin-1"), self.limits)
+        place = self._place(request)
+        if not segments:
+            return self._service_document(request, options, place)
+        if segments == (METADATA,):
+            return self._metadata(request, options)
+        return await self.reader.run(lambda: self._data(request, segments, options, place, stopwatch))
+
+    def _service_document(self, request: Request, options: Options, place: Place) -> Response:
+        options.only("$format")
+        form = json_format(_accept(request), options.values.get("$format"))
+        return _response(request, service_document(self.reader.engine.tables, place.root, form), form.content_type)
+
+    def _metadata(self, request: Request, options: Options) -> Response:
+        options.only("$format")
+        accept_xml(_accept(request), options.values.get("$format"))
+        return _response(request, self.metadata, f"{XML};charset=utf-8")
+
+    def _data(
+        self, request: Request, segments: tuple[str, ...], options: Options, place: Place, stopwatch: Stopwatch
+    ) -> Response:
+        with stopwatch.measure("parse"):
+            compiled = compile_request(segments, options, self.reader.engine.tables, self.limits)
+            form = _form(request, compiled)
+        preferred = page_size(request.headers.getlist("Prefer"), self.limits.page_rows_max)
+        size = preferred or self.limits.page_rows_max
+        found = answer(self.reader.engine, compiled, place, form, size, stopwatch)
+        headers = read_headers(stopwatch, found.snapshot, compiled.query.as_of)
+        if preferred is not None and compiled.shape is Shape.COLLECTION:
+            headers["Preference-Applied"] = f"odata.maxpagesize={preferred}"
+        return _data_response(request, found, headers)
+
+    def _place(self, request: Request) -> Place:
+        base = self.public_url or str(request.base_url).rstrip("/")
+        return Place(f"{base}{MOUNT}/", f"{base}{MOUNT}/{_path(request).strip('/')}")
+
+
+def _path(request: Request) -> str:
+    """The path behind the mount, still percent-encoded: an encoded slash belongs to a key."""
+    raw = request.scope.get("raw_path")
+    path = raw.decode("latin-1") if raw else quote(request.scope["path"])
+    return path.removeprefix(request.scope.get("root_path", "")).removeprefix(MOUNT)
+
+
+def _accept(request: Request) -> str:
+    return ",".join(request.headers.getlist("Accept"))
+
+
+def _form(request: Request, compiled: Compiled) -> Format:
+    """Counts and bare values are text, whatever was accepted."""
+    if compiled.shape in {Shape.COUNT, Shape.VALUE}:
+        return Format()
+    return json_format(_accept(request), compiled.options.values.get("$format"))
+
+
+def _check_method(method: str, segments: tuple[str, ...]) -> None:
+    if method in _READS:
+        return
+    if method == "POST" and segments and segments[-1].lower() in _POSTED_READS:
+        raise not_supported(f"the path segment {segments[-1]}")
+    raise Problem(
+        "method_not_allowed",
+        f"{method} is not served: OData reads, writing goes through the ingest API.",
+        headers={"Allow": _ALLOW},
+    )
+
+
+def _data_response(request: Request, found: Answer, headers: Mapping[str, str]) -> Response:
+    if found.body is None:
+        return Response(status_code=204, headers=dict(headers))
+    return _response(request, found.body, found.content_type, headers)
+
+
+def _response(request: Request, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(b"" if request.method == "HEAD" else body, headers=dict(headers or {}))
+    response.headers["Content-Type"] = content_type
+    response.headers["Content-Length"] = str(len(body))
+    return response
+
+
+def _failure(error: Exception) -> Response:
+    problem = problem_from(error)
+    if problem.code == "internal":
+        _log.error("odata_failed", exc_info=error)
+    response = Response(render.error(problem), problem.status, headers=dict(problem.headers))
+    response.headers["Content-Type"] = "application/json;odata.metadata=minimal;charset=utf-8"
+    return response

@@ -1,0 +1,208 @@
+"""Rows of CSV, Parquet and NDJSON files as points of a bulk document, their numbers as the exact text of the file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+Point: TypeAlias = dict[str, Any]
+
+FIELDS = ("source", "external_id", "series_id", "date", "value", "revision_date", "is_original_release")
+_READ_ROWS = 65_536
+_SECONDS_A_DAY = 86_400
+_TICKS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_BOOLEANS = {"true": True, "false": False}
+
+
+class UnreadableFile(Exception):
+    """The file is no table of points: `message` says why, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file's columns are called: `renamed` maps its names to `FIELDS`, `ignored` ones are left out."""
+
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
+    ignored: frozenset[str] = frozenset()
+
+    def fields_of(self, columns: Iterable[str], path: Path) -> dict[str, str]:
+        """The field of each column that is not ignored. Raises UnreadableFile for one that is no field."""
+        kept = [column for column in columns if column not in self.ignored]
+        fields = {column: self.renamed.get(column, column) for column in kept}
+        unknown = sorted(column for column, name in fields.items() if name not in FIELDS)
+        if unknown:
+            raise UnreadableFile(
+                f"{path} has columns that no point has: {', '.join(unknown)}.",
+                f"Fields are {', '.join(FIELDS)}; use --rename COLUMN=FIELD or --ignore COLUMN.",
+            )
+        if len(set(fields.values())) < len(kept):
+            raise UnreadableFile(f"{path} has two columns for one field.", "Use --ignore COLUMN for one of them.")
+        return fields
+
+
+class RowFile(Protocol):
+    """A file of rows in a fixed order, so that a row's number names it in every run."""
+
+    def count(self) -> int:
+        """How many rows there are; for CSV with line breaks inside quotes, an upper bound."""
+        ...
+
+    def points(self, start: int) -> Iterator[Point]:
+        """The rows from number `start` on, counted from 0. Raises UnreadableFile."""
+        ...
+
+
+def open_rows(path: Path, layout: Layout) -> RowFile:
+    """The rows of a file, in the format that its suffix names. Raises UnreadableFile."""
+    match path.suffix.lower():
+        case ".csv":
+            return _CsvFile(path, layout)
+        case ".parquet":
+            return _ParquetFile(path, layout)
+        case ".ndjson" | ".jsonl":
+            return _NdjsonFile(path, layout)
+        case suffix:
+            raise UnreadableFile(
+                f"{path} has an unknown format: {suffix or 'no suffix'}.", "Use .csv, .parquet, .ndjson or .jsonl."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _CsvFile:
+    """An empty value is a null, which withdraws the point; any other empty cell is an absent field."""
+
+    path: Path
+    layout: Layout
+
+    def count(self) -> int:
+        return max(_lines(self.path) - 1, 0)
+
+    def points(self, start: int) -> Iterator[Point]:
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            try:
+                yield from self._points(reader, start)
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise _broken(self.path, reader.line_num, str(error)) from error
+
+    def _points(self, reader: Reader, start: int) -> Iterator[Point]:
+        header = next(reader, None) or []
+        fields = self.layout.fields_of(header, self.path)
+        names = [fields.get(column) for column in header]
+        for cells in islice((row for row in reader if row), start, None):
+            if len(cells) != len(header):
+                raise _broken(self.path, reader.line_num, f"{len(cells)} cells under {len(header)} columns")
+            named = ((name, cell) for name, cell in zip(names, cells, strict=True) if name)
+            yield {name: _cell(name, cell) for name, cell in named if cell or name == "value"}
+
+
+@dataclass(frozen=True, slots=True)
+class _NdjsonFile:
+    """One JSON object a line; numbers keep the digits they are written with."""
+
+    path: Path
+    layout: Layout
+
+    def count(self) -> int:
+        return _lines(self.path)
+
+    def points(self, start: int) -> Iterator[Point]:
+        decoder = msgspec.json.Decoder(dict[str, Any], float_hook=str)
+        with self.path.open("rb") as file:
+            lines = ((number, line) for number, line in enumerate(file, 1) if not line.isspace())
+            for number, line in islice(lines, start, None):
+                try:
+                    row = decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise _broken(self.path, number, str(error)) from error
+                yield {name: row[column] for column, name in self.layout.fields_of(row, self.path).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _ParquetFile:
+    """Decimals keep their digits; binary numbers travel as the shortest text that reads back as the same number."""
+
+    path: Path
+    layout: Layout
+
+    def count(self) -> int:
+        return int(self._open().metadata.num_rows)
+
+    def points(self, start: int) -> Iterator[Point]:
+        file = self._open()
+        fields = self.layout.fields_of(file.schema_arrow.names, self.path)
+        try:
+            for batch in file.iter_batches(batch_size=_READ_ROWS, columns=list(fields)):
+                if start >= batch.num_rows:
+                    start -= batch.num_rows
+                    continue
+                yield from _rows(batch.slice(start), fields)
+                start = 0
+        except pa.ArrowException as error:
+            raise UnreadableFile(f"{self.path} cannot be read: {error}", "Correct the file.") from error
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self.path)
+        except pa.ArrowException as error:
+            raise UnreadableFile(f"{self.path} is no Parquet file: {error}", "Correct the file.") from error
+
+
+def _rows(batch: pa.RecordBatch, fields: Mapping[str, str]) -> Iterator[Point]:
+    columns = [_column(batch.column(column), column) for column in fields]
+    names = tuple(fields.values())
+    for row in zip(*columns, strict=True):
+        yield {name: value for name, value in zip(names, row, strict=True) if value is not None or name == "value"}
+
+
+def _column(values: pa.Array, name: str) -> list[Any]:
+    """Booleans as they are, all else as text."""
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return values.to_pylist()
+    if pa.types.is_timestamp(kind):
+        values = _dates(values, name)
+    return values.cast(pa.string()).to_pylist()
+
+
+def _dates(instants: pa.Array, name: str) -> pa.Array:
+    """The dates of instants that are all midnights in UTC; Arrow's own cast would drop the time of day silently."""
+    ticks = instants.cast(pa.int64())
+    ticks_a_day = _SECONDS_A_DAY * _TICKS_A_SECOND[instants.type.unit]
+    days = pc.divide(ticks, ticks_a_day)
+    if not pc.all(pc.equal(pc.multiply(days, ticks_a_day), ticks), min_count=0).as_py():
+        raise UnreadableFile(f"Column {name} holds times of day, where a date is due.", "Correct the column.")
+    return days.cast(pa.int32()).cast(pa.date32())
+
+
+def _cell(name: str, text: str) -> Any:
+    if name == "value":
+        return text or None
+    return _BOOLEANS.get(text.lower(), text) if name == "is_original_release" else text
+
+
+def _lines(path: Path) -> int:
+    """Lines that are not blank, the last one with or without its break."""
+    with path.open("rb") as file:
+        return sum(1 for line in file if not line.isspace())
+
+
+def _broken(path: Path, line: int, why: str) -> UnreadableFile:
+    return UnreadableFile(f"{path}, line {line}: {why}.", "Correct the line; what was acknowledged before it is kept.")
