@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -14,24 +17,37 @@ from api.problems import Problem
 from catalog.model import Type
 from engine.errors import EngineError
 from engine.literals import coerce, literal
-from engine.query import NULL, Literal
+from engine.query import NULL, Literal, Query
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Behind which row to go on.
+    """Behind which row of which question to go on.
 
-    `after` are the sort values of the last row shown, as `Page.after` wants them; `remaining` is what is left of the
-    number of rows the caller asked for in all, where there was one.
+    `question` is that of `question_of`. `after` are the sort values of the last row shown, as `Page.after` wants them;
+    `remaining` is what is left of the number of rows the caller asked for in all, where there was one.
     """
 
     snapshot: str
+    question: str
     after: tuple[Literal, ...]
     remaining: int | None = None
 
+    def behind(self, query: Query) -> tuple[Literal, ...]:
+        """Where the query goes on. Raises Problem `invalid_page` for a question that the mark is not of."""
+        if self.question != question_of(query):
+            raise Problem("invalid_page", "The page mark belongs to another question.")
+        return self.after
+
+
+def question_of(query: Query) -> str:
+    """A short name of the rows that a query asks for and of their order, whatever its columns and its page."""
+    asked = (query.table, query.where, query.order, query.view, query.as_of)
+    return blake2b(repr(asked).encode(), digest_size=8).hexdigest()
+
 
 def encode(cursor: Cursor) -> str:
-    content = [cursor.snapshot, [_written(constant) for constant in cursor.after], cursor.remaining]
+    content = [cursor.snapshot, cursor.question, [_written(constant) for constant in cursor.after], cursor.remaining]
     return base64.urlsafe_b64encode(orjson.dumps(content)).rstrip(b"=").decode()
 
 
@@ -39,8 +55,8 @@ def decode(text: str) -> Cursor:
     """Raises Problem `invalid_page` for anything that `encode` did not write."""
     try:
         content = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        snapshot, after, remaining = content
-        cursor = Cursor(snapshot, tuple(_read(item) for item in after), remaining)
+        snapshot, question, after, remaining = content
+        cursor = Cursor(snapshot, question, tuple(_read(item) for item in after), remaining)
     except (ValueError, TypeError, KeyError, binascii.Error, EngineError) as error:
         raise _broken() from error
     well_formed = isinstance(snapshot, str) and (remaining is None or (type(remaining) is int and remaining >= 0))
@@ -57,10 +73,10 @@ def _written(constant: Literal) -> list[Any]:
     if constant.type is None:
         return []
     match constant.type, constant.value:
-        case Type.TIMESTAMP, value if value is not None:
-            return [constant.type.value, rfc3339(value)]  # pyright: ignore[reportArgumentType]
-        case Type.DECIMAL, value if value is not None:
-            return [constant.type.value, plain_decimal(value)]  # pyright: ignore[reportArgumentType]
+        case type_, dt.datetime() as value:
+            return [type_.value, rfc3339(value)]
+        case type_, Decimal() as value:
+            return [type_.value, plain_decimal(value)]
         case type_, bool() | int() as value:
             return [type_.value, value]
         case type_, value:

@@ -1,49 +1,62 @@
-"""Rows of an Arrow batch as JSON texts, column by column: one encoder a type, no dict per row.
+"""Rows of an Arrow batch as JSON texts, column by column: Arrow writes the values, Python sees whole rows only.
 
-Both doors build on `json_rows`; they differ only in the decimals they want (numbers in OData, texts in GraphQL).
+Both doors build on `json_rows`; they differ only in the numbers they want (numbers in OData, texts in GraphQL).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.model import Type
 
-Encoder: TypeAlias = Callable[[Iterable[Any]], list[str]]
+# The values of a column as JSON; null stays null.
+Encoder: TypeAlias = Callable[[pa.Array], pa.Array]
+
+_TEXT = pa.large_string()
+_ESCAPED = r'["\\\x00-\x1f]'
 
 
-def _texts(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else orjson.dumps(value).decode() for value in values]
+def _bare(values: pa.Array) -> pa.Array:
+    return pc.cast(values, _TEXT)
 
 
-def _plain_texts(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else f'"{value}"' for value in values]
+def _quoted(values: pa.Array) -> pa.Array:
+    """For values whose text holds nothing that JSON escapes."""
+    return _concatenated('"', _bare(values), '"')
 
 
-def _booleans(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else "true" if value else "false" for value in values]
+def _texts(values: pa.Array) -> pa.Array:
+    if not pc.any(pc.match_substring_regex(values, _ESCAPED)).as_py():
+        return _quoted(values)
+    return pa.array([None if value is None else orjson.dumps(value).decode() for value in values.to_pylist()], _TEXT)
 
 
-def _longs(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else str(value) for value in values]
+def _timestamps(values: pa.Array) -> pa.Array:
+    instants = _bare(pc.cast(values, pa.timestamp("us")))
+    whole = pc.replace_substring(instants, ".000000", "")
+    return _concatenated('"', pc.replace_substring(whole, " ", "T"), 'Z"')
 
 
-def _timestamps(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else f'"{rfc3339(value)}"' for value in values]
+def _decimals(values: pa.Array) -> pa.Array:
+    """All digits, no exponent, no trailing zeros, as `plain_decimal` writes them."""
+    written = _bare(values)
+    plain = pc.ascii_rtrim(pc.ascii_rtrim(written, "0"), ".") if values.type.scale > 0 else written
+    # Arrow writes zero and the smallest numbers with an exponent.
+    short = pc.fill_null(pc.match_substring(written, "E"), False)
+    if not pc.any(short).as_py():
+        return plain
+    return pc.replace_with_mask(plain, short, pa.array(map(plain_decimal, values.filter(short).to_pylist()), _TEXT))
 
 
-def _decimal_numbers(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else plain_decimal(value) for value in values]
-
-
-def _decimal_texts(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else f'"{plain_decimal(value)}"' for value in values]
+def _quoted_decimals(values: pa.Array) -> pa.Array:
+    return _concatenated('"', _decimals(values), '"')
 
 
 def rfc3339(value: dt.datetime) -> str:
@@ -57,28 +70,42 @@ def plain_decimal(value: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
-DECIMALS_AS_NUMBERS: dict[Type, Encoder] = {
-    Type.UUID: _plain_texts,
+NUMBERS_BARE: dict[Type, Encoder] = {
+    Type.UUID: _quoted,
     Type.STRING: _texts,
-    Type.DATE: _plain_texts,
+    Type.DATE: _quoted,
     Type.TIMESTAMP: _timestamps,
-    Type.BOOLEAN: _booleans,
-    Type.DECIMAL: _decimal_numbers,
-    Type.LONG: _longs,
+    Type.BOOLEAN: _bare,
+    Type.DECIMAL: _decimals,
+    Type.LONG: _bare,
 }
-DECIMALS_AS_TEXTS: dict[Type, Encoder] = DECIMALS_AS_NUMBERS | {Type.DECIMAL: _decimal_texts}
+NUMBERS_AS_TEXTS: dict[Type, Encoder] = NUMBERS_BARE | {Type.DECIMAL: _quoted_decimals, Type.LONG: _quoted}
 
 
 def json_rows(
     batch: pa.RecordBatch, fields: Sequence[tuple[str, str, Type]], encoders: dict[Type, Encoder]
-) -> Iterator[str]:
+) -> list[str]:
     """Each row of the batch as one JSON object.
 
     `fields` lists (key in the object, column of the batch, type) in the order of the output; a column may be shown
     under several keys.
     """
-    template = "{" + ",".join(orjson.dumps(key).decode().replace("%", "%%") + ":%s" for key, _, _ in fields) + "}"
-    columns = [encoders[type_](batch.column(name).to_pylist()) for _, name, type_ in fields]
-    if not columns:
-        return iter(["{}"] * batch.num_rows)
-    return (template % row for row in zip(*columns, strict=True))
+    if not fields:
+        return ["{}"] * batch.num_rows
+    return _concatenated(*_members(batch, fields, encoders), "}").to_pylist()
+
+
+def _members(
+    batch: pa.RecordBatch, fields: Sequence[tuple[str, str, Type]], encoders: dict[Type, Encoder]
+) -> Iterator[str | pa.Array]:
+    opening = "{"
+    for key, name, type_ in fields:
+        yield f"{opening}{orjson.dumps(key).decode()}:"
+        yield pc.fill_null(encoders[type_](batch.column(name)), "null")
+        opening = ","
+
+
+def _concatenated(*parts: str | pa.Array) -> pa.Array:
+    """The parts one behind the other, row by row; null where one of them is."""
+    texts = [pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts]
+    return pc.binary_join_element_wise(*texts, pa.scalar("", _TEXT))

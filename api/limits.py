@@ -26,10 +26,11 @@ class Limits(BaseSettings):
     expression_tokens_max: int = Field(default=20_000, ge=1, description="Tokens of one OData expression.")
     expression_depth_max: int = Field(default=100, ge=1, le=120, description="Nesting of one filter expression.")
     path_segments_max: int = Field(default=12, ge=1, description="Segments of one OData path.")
+    orderby_terms_max: int = Field(default=32, ge=1, description="Terms of one `$orderby`.")
     page_rows_max: int = Field(default=10_000, ge=1, description="Rows of one OData page.")
     # GraphQL
     graphql_body_bytes_max: int = Field(
-        default=64 * 2**20, ge=1, description="Size of one GraphQL request, mutations included."
+        default=16 * 2**20, ge=1, description="Size of one GraphQL request, mutations included."
     )
     graphql_tokens_max: int = Field(default=2_000, ge=1, description="Tokens of one GraphQL document.")
     graphql_depth_max: int = Field(default=12, ge=1, description="Nesting of one GraphQL document.")
@@ -50,4 +51,6 @@ class Limits(BaseSettings):
         default=200, ge=1, description="Fields of one GraphQL operation, fragments written out."
     )
     graphql_directives_max: int = Field(default=50, ge=1, description="Directives of one GraphQL document.")
-    graphql_upsert_rows_max: int = Field(default=20_000, ge=1, description="Rows of one GraphQL mutation.")
+    graphql_upsert_rows_max: int = Field(
+        default=20_000, ge=1, description="Rows of one GraphQL mutation, and items of all lists in its variables."
+    )

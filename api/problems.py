@@ -48,7 +48,6 @@ PROBLEMS: dict[str, Entry] = {
     "already_exists": Entry(409, "Change what is there instead of creating it."),
     # the data
     "invalid_body": Entry(400, "Send an object with source, series and data_points, as the documentation shows."),
-    "invalid_row": Entry(422, "Correct the fields that the details name."),
     "rejected_batch": Entry(422, "Correct the failed rows, or post with mode=partial."),
     # the service
     "overloaded": Entry(429, "Wait as long as Retry-After says, then send the same request again."),

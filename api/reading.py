@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ class Reader:
 
     async def run(self, work: Callable[[], T]) -> T:
         """`work()` in a thread of the pool. Raises Problem `busy` where too many wait already."""
-        if self._limiter.statistics().tasks_waiting >= self._waiting_max:
+        if not self._limiter.available_tokens and self._limiter.statistics().tasks_waiting >= self._waiting_max:
             raise Problem(
                 "busy",
                 "Too many queries are waiting.",
@@ -44,6 +44,22 @@ class Reader:
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+def one_snapshot(engine: Engine, named: Iterable[str]) -> str:
+    """The token of the one snapshot that a request names, or of the newest: what it reads from start to end. Blocks.
+
+    Raises UnknownSnapshot, and Problem `invalid_parameter` where two are named.
+    """
+    tokens = {engine.snapshots.at(token).token for token in named}
+    if len(tokens) > 1:
+        raise Problem(
+            "invalid_parameter",
+            "More than one snapshot is named.",
+            "Use one snapshot, and page marks of one snapshot, in a request.",
+            {"target": "snapshot", "snapshots": sorted(tokens)},
+        )
+    return tokens.pop() if tokens else engine.current()
 
 
 class Stopwatch:

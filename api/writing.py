@@ -9,9 +9,31 @@ from typing import Any, Literal, Protocol, TypeAlias
 Mode: TypeAlias = Literal["partial", "atomic"]
 
 
+# Why a row was not stored: every code a Failure may have, and what it says.
+ROW_FAULTS: dict[str, str] = {
+    "wrong_type": "A field has a JSON type that it cannot have.",
+    "missing_field": "A field that must be given is not; a withdrawn point is a null value, not an absent one.",
+    "unknown_field": "There is no such field.",
+    "invalid_date": "The date does not exist, or is not written as 2020-01-31.",
+    "invalid_number": "The value is no finite decimal.",
+    "number_out_of_range": "The value has more than 20 integer or 18 fraction digits.",
+    "invalid_id": "series_id is not a UUID.",
+    "invalid_name": "A name is empty, too long, or holds characters that do not print.",
+    "invalid_text": "A text is too long, or holds a NUL.",
+    "invalid_value": "The value is not one of those the field can have.",
+    "source_required": "Neither the row nor the document names a source.",
+    "series_required": "The row names no series.",
+    "conflicting_series": "series_id is not the id of the source and external_id beside it.",
+    "unknown_series": "No series has this series_id; one named by source and external_id is made.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One row that was not stored. `part` is the list of the document it stands in, `index` counts from 0 there."""
+    """One row that was not stored. `part` is the list of the document it stands in, `index` counts from 0 there.
+
+    `code` is one of ROW_FAULTS.
+    """
 
     part: Literal["source", "series", "data_points"]
     index: int
@@ -19,12 +41,16 @@ class Failure:
     code: str
     message: str
 
+    def __post_init__(self) -> None:
+        if self.code not in ROW_FAULTS:
+            raise ValueError(f"{self.code} is not in ROW_FAULTS.")
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a batch that is committed and fsynced.
 
-    `successful` counts the rows that are stored now, those that were stored before included. `snapshot` is the token
+    The three numbers count data points. `successful` counts those that are stored now, those stored before included. `snapshot` is the token
     of a state that holds them all. `failures` may be cut short by a limit; `failed` never is.
     """
 

@@ -1,4 +1,4 @@
-"""Opens the Iceberg catalog and its tables; the one seam where errors of pyiceberg and SQLAlchemy become ours."""
+"""Opens the Iceberg catalog and its tables; the one seam where errors of the libraries below become ours."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Lake:
 
     def load(self, table: Table) -> IcebergTable:
         """The table as it is now, for one commit in one thread; never keep it."""
-        with translated():
+        with reading("the table's metadata"):
             return self._catalog.load_table((NAMESPACE, table.name))
 
     def metadata_locations(self) -> Mapping[str, str]:
@@ -80,7 +80,7 @@ class Lake:
             return {name: location or "" for name, location in connection.execute(statement)}
 
     def read_metadata(self, location: str) -> TableMetadata:
-        with translated():
+        with reading(location):
             return FromInputFile.table_metadata(self.io.new_input(location))
 
     def close(self) -> None:
@@ -106,6 +106,20 @@ def translated() -> Generator[None]:
         raise StorageFailed(f"The catalog database failed: {type(error).__name__}.") from error
     except pa.ArrowException as error:
         raise StorageDamaged("A stored file cannot be read.") from error
+
+
+@contextmanager
+def reading(file: str) -> Generator[None]:
+    """As `translated`, around the reading of a stored file: what its parsers cannot make sense of is damaged."""
+    with translated():
+        try:
+            yield
+        except (CatalogError, SQLAlchemyError):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise StorageDamaged("A stored file cannot be read.", file=Path(file).name) from error
 
 
 def _file_name(error: FileNotFoundError) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 
-from catalog.iceberg import translated
+from catalog.iceberg import reading
 from catalog.model import Table
 from catalog.snapshot import FileEntry, TableSnapshot
 
@@ -38,7 +38,7 @@ class Registry:
         return found[1] if found else None
 
     def _take(self, file: FileEntry) -> None:
-        with translated():
+        with reading(file.path):
             rows = pq.read_table(file.path).to_pylist()
         for row in rows:
             sequence = file.sequence if row["seq"] is None else row["seq"]

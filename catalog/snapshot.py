@@ -6,11 +6,12 @@ incrementally: a new commit costs its new manifests, never a plan over all of th
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 from cachetools import LRUCache
@@ -20,13 +21,15 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.utils.datetime import days_to_date
 
 from catalog.errors import StorageDamaged, UnknownSnapshot
-from catalog.iceberg import Lake, translated
+from catalog.iceberg import Lake, reading
 from catalog.model import Column, Table, Tables, Type
 from catalog.schemas import ICEBERG_TYPES
 
 SNAPSHOTS_HELD_MAX = 16
 MANIFESTS_HELD_MAX = 4096
 HIDDEN_COLUMN = "hidden_through"
+SEQUENCE_MAX = 2**63 - 1
+_ID_PATTERN = re.compile(r"0|[1-9a-f][0-9a-f]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class TableSnapshot:
 @dataclass(frozen=True)
 class LakeSnapshot:
     """All tables at one token. `hidden` maps the id of a series that was deleted once to the commit sequence of
-    data_points up to which its points are gone."""
+    data_points up to which its points are gone: any, as long as it is deleted."""
 
     tables: Mapping[str, TableSnapshot]
     hidden: Mapping[str, int]
@@ -73,6 +76,13 @@ class LakeSnapshot:
     def token(self) -> str:
         """The snapshot ids in the model's order, in hexadecimal."""
         return token_of({name: table.id for name, table in self.tables.items()})
+
+
+class _Hidden(NamedTuple):
+    """The points of a series that a row of it hides; the row with the greatest `sequence` counts."""
+
+    sequence: int
+    through: int
 
 
 def token_of(ids: Mapping[str, int]) -> str:
@@ -90,7 +100,7 @@ class Snapshots:
         self._current: LakeSnapshot | None = None
         self._held: LRUCache[str, LakeSnapshot] = LRUCache(SNAPSHOTS_HELD_MAX)
         self._manifests: LRUCache[str, tuple[FileEntry, ...]] = LRUCache(MANIFESTS_HELD_MAX)
-        self._hidden: dict[str, Mapping[str, int]] = {}
+        self._hidden: dict[str, Mapping[str, _Hidden]] = {}
 
     @property
     def model(self) -> Tables:
@@ -119,11 +129,11 @@ class Snapshots:
             return self._build(ids)
 
     def _parsed(self, token: str) -> Mapping[str, int]:
+        """Only in the one form that `token_of` writes."""
         parts = token.split("-")
-        try:
+        if len(parts) == len(self.model.tables) and all(_ID_PATTERN.fullmatch(part) for part in parts):
             return {table.name: int(part, 16) for table, part in zip(self.model.tables, parts, strict=True)}
-        except ValueError as error:
-            raise UnknownSnapshot(f"{token!r:.80} is not a snapshot token.") from error
+        raise UnknownSnapshot(f"{token!r:.80} is not a snapshot token.")
 
     def _newest_id(self, locations: Mapping[str, str], table: Table) -> int:
         """Also makes the table's newest metadata known."""
@@ -146,7 +156,7 @@ class Snapshots:
         snapshot = metadata.snapshot_by_id(snapshot_id)
         if snapshot is None:
             raise UnknownSnapshot("The snapshot is not on record: it never was, or it has expired.")
-        with translated():
+        with reading(snapshot.manifest_list):
             manifests = snapshot.manifests(self._lake.io)
         data = [manifest for manifest in manifests if manifest.content is ManifestContent.DATA]
         return TableSnapshot(
@@ -161,27 +171,34 @@ class Snapshots:
     def _files(self, table: Table, manifest: ManifestFile) -> tuple[FileEntry, ...]:
         known = self._manifests.get(manifest.manifest_path)
         if known is None:
-            with translated():
+            with reading(manifest.manifest_path):
                 entries = manifest.fetch_manifest_entry(self._lake.io, discard_deleted=True)
-            known = tuple(_file_entry(table, entry) for entry in entries)
+                known = tuple(_file_entry(table, entry) for entry in entries)
             self._manifests[manifest.manifest_path] = known
         return known
 
     def _hidden_series(self, tables: Mapping[str, TableSnapshot]) -> Mapping[str, int]:
-        hidden: dict[str, int] = {}
+        """By the newest row of each series: all its rows since the first deletion hold the column."""
+        newest: dict[str, _Hidden] = {}
         for snapshot in tables.values():
             for file in snapshot.files:
                 if HIDDEN_COLUMN in file.bounds:
-                    for key, sequence in self._hidden_in(file).items():
-                        hidden[key] = max(sequence, hidden.get(key, 0))
-        return hidden
+                    for key, hidden in self._hidden_in(file).items():
+                        newest[key] = max(hidden, newest.get(key, hidden))
+        return {key: hidden.through for key, hidden in newest.items()}
 
-    def _hidden_in(self, file: FileEntry) -> Mapping[str, int]:
+    def _hidden_in(self, file: FileEntry) -> Mapping[str, _Hidden]:
         if file.path not in self._hidden:
-            with translated():
-                rows = pq.read_table(file.path, columns=["id", HIDDEN_COLUMN]).to_pydict()
-            pairs = zip(rows["id"], rows[HIDDEN_COLUMN], strict=True)
-            self._hidden[file.path] = {key: sequence for key, sequence in pairs if sequence is not None}
+            with reading(file.path):
+                rows = pq.read_table(file.path, columns=["id", HIDDEN_COLUMN, "is_deleted", "seq"]).to_pylist()
+            self._hidden[file.path] = {
+                row["id"]: _Hidden(
+                    file.sequence if row["seq"] is None else row["seq"],
+                    SEQUENCE_MAX if row["is_deleted"] else row[HIDDEN_COLUMN],
+                )
+                for row in rows
+                if row[HIDDEN_COLUMN] is not None
+            }
         return self._hidden[file.path]
 
 

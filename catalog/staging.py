@@ -66,6 +66,8 @@ def _partitions(table: Table, ordered: pa.Table) -> Iterator[pa.Table]:
 
 def _write(io: FileIO, location: str, rows: pa.Table, table: Table) -> None:
     sorting = [pq.SortingColumn(rows.schema.get_field_index(name)) for name in table.sort]
+    # Without the number of values the writer sets up for a million: 64 MB and 90 ms a file.
+    bloom = {table.key[0]: {"ndv": max(1, pc.count_distinct(rows.column(table.key[0])).as_py())}}
     with (
         io.new_output(location).create() as stream,
         pq.ParquetWriter(
@@ -75,7 +77,7 @@ def _write(io: FileIO, location: str, rows: pa.Table, table: Table) -> None:
             compression_level=COMPRESSION_LEVEL,
             sorting_columns=sorting,
             write_page_index=True,
-            bloom_filter_options={table.key[0]: {}},
+            bloom_filter_options=bloom,
         ) as writer,
     ):
         writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -70,7 +70,7 @@ class Database:
         try:
             for name, table in inputs.items():
                 cursor.register(name, table)
-            return cast("pa.Table", cursor.execute(sql, dict(parameters)).to_arrow_table())  # pyright: ignore[reportUnknownMemberType]
+            return cursor.execute(sql, dict(parameters)).to_arrow_table()
         except (duckdb.Error, pa.ArrowException) as error:
             raise ExecutionFailed("The database failed to compare new rows with stored ones.") from error
         finally:
@@ -94,7 +94,7 @@ class Running:
         try:
             with self._watched():
                 running = cursor.execute(statement.sql, dict(statement.parameters))
-                self._reader: pa.RecordBatchReader = running.to_arrow_reader(BATCH_ROWS)  # pyright: ignore[reportUnknownMemberType]
+                self._reader: pa.RecordBatchReader = running.to_arrow_reader(BATCH_ROWS)
         except EngineError:
             self.close()
             raise

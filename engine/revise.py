@@ -3,9 +3,9 @@
 - A point with a revision date is stored, unless the row that holds its (series, date, revision date) has the same
   value already. Another value for the same three is a correction: the later commit wins.
 - A point without one says what the source shows today. It becomes a row dated today where its value differs from the
-  latest one known today, the points with a revision date of the same batch included.
+  latest one known today, the points with a revision date that stand before it included.
 - A null is a value: the source withdrew the point.
-- Among points of one batch that name the same row, the last wins.
+- Among points that name the same row, the last wins.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STORED = """
     FROM (
         SELECT series_id, date, revision_date, value, is_deleted,
                coalesce(seq, list_extract($sequences, CAST(file_index + 1 AS BIGINT))) AS seq
-        FROM read_parquet($files)
+        FROM read_parquet($files, hive_partitioning = false)
     ) s
     SEMI JOIN incoming i ON s.series_id = i.series_id AND s.date = i.date
     WHERE s.seq > coalesce(list_extract($hidden_sequences, list_position($hidden_series, s.series_id)), -1)
@@ -56,28 +56,28 @@ shown AS (
     SELECT * REPLACE ($today AS revision_date) FROM incoming WHERE revision_date IS NULL
     QUALIFY row_number() OVER (PARTITION BY series_id, date ORDER BY ordinal DESC) = 1
 ),
-known_today AS (
-    SELECT series_id, date, value, is_deleted FROM (
-        SELECT *, 0 AS later FROM stored
-        UNION ALL
-        SELECT series_id, date, revision_date, value, false AS is_deleted, 1 AS later FROM stated
-    )
-    SEMI JOIN shown USING (series_id, date)
-    WHERE revision_date <= $today
-    QUALIFY row_number() OVER (PARTITION BY series_id, date ORDER BY revision_date DESC, later DESC) = 1
+known AS (
+    SELECT *, -1 AS ordinal FROM stored
+    UNION ALL
+    SELECT series_id, date, revision_date, value, false AS is_deleted, ordinal
+    FROM incoming WHERE revision_date IS NOT NULL
 ),
-shown_news AS (
+known_today AS (
+    SELECT known.* FROM known JOIN shown USING (series_id, date)
+    WHERE known.revision_date <= $today AND known.ordinal < shown.ordinal
+    QUALIFY row_number() OVER (PARTITION BY series_id, date ORDER BY known.revision_date DESC, known.ordinal DESC) = 1
+),
+shown_changed AS (
     SELECT shown.* FROM shown LEFT JOIN known_today USING (series_id, date)
     WHERE known_today.is_deleted IS DISTINCT FROM false OR known_today.value IS DISTINCT FROM shown.value
 ),
-stated_news AS (
-    SELECT stated.* FROM stated LEFT JOIN stored USING (series_id, date, revision_date)
-    WHERE stored.is_deleted IS DISTINCT FROM false OR stored.value IS DISTINCT FROM stated.value
+latest AS (
+    SELECT * FROM (FROM stated UNION ALL FROM shown_changed)
+    QUALIFY row_number() OVER (PARTITION BY series_id, date, revision_date ORDER BY ordinal DESC) = 1
 )
-SELECT series_id, date, revision_date, value, is_original_release FROM shown_news
-UNION ALL
-SELECT series_id, date, revision_date, value, is_original_release
-FROM stated_news ANTI JOIN shown_news USING (series_id, date, revision_date)
+SELECT series_id, date, revision_date, latest.value, is_original_release
+FROM latest LEFT JOIN stored USING (series_id, date, revision_date)
+WHERE stored.is_deleted IS DISTINCT FROM false OR stored.value IS DISTINCT FROM latest.value
 """
 
 

@@ -19,6 +19,7 @@ from api.cli import app
 from api.config import Settings
 from api.limits import Limits
 from api.problems import PROBLEMS
+from api.writing import ROW_FAULTS
 from tests.support.tree import ROOT
 
 DOCS = ROOT / "docs"
@@ -32,6 +33,10 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
 def _errors() -> str:
     rows = ((f"`{code}`", entry.status, entry.hint) for code, entry in PROBLEMS.items())
     return _table(("code", "status", "what to do"), rows)
+
+
+def _row_faults() -> str:
+    return _table(("code", "what it says"), ((f"`{code}`", says) for code, says in ROW_FAULTS.items()))
 
 
 def _settings(kind: type[BaseSettings]) -> str:
@@ -70,6 +75,7 @@ def _default(parameter: Any) -> str:
 
 SECTIONS = [
     ("errors.md", "problems", _errors),
+    ("errors.md", "row faults", _row_faults),
     ("settings.md", "settings", lambda: _settings(Settings)),
     ("settings.md", "limits", lambda: _settings(Limits)),
     ("cli.md", "commands", _commands),

@@ -16,7 +16,7 @@ from api.graphql.entities import Timeline
 from api.graphql.filters import condition, membership
 from catalog.model import Table
 from engine.literals import literal, typed_compare, typed_in
-from engine.query import TRUE, Expr, Field, Literal, Op, Order, Page, Query, View, all_of
+from engine.query import TRUE, Expr, Field, Op, Order, Page, Query, View, all_of
 
 
 class Release(Enum):
@@ -78,10 +78,9 @@ def page_query(
     *,
     where: Expr = TRUE,
     first: int | None = None,
-    after: tuple[Literal, ...] | None = None,
 ) -> Query:
-    """One page of a list in order of key."""
-    return Query(table.name, needed_columns(table, columns or table.key), where, page=Page(first, after=after))
+    """The first page of a list in order of key."""
+    return Query(table.name, needed_columns(table, columns or table.key), where, page=Page(first))
 
 
 def list_condition(table: Table, filter_: Mapping[str, Any] | None, ids: Sequence[str] | None, items_max: int) -> Expr:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from api import cursors
-from api.cursors import Cursor
+from api.cursors import Cursor, decode, encode, question_of
 from api.graphql.compile import list_condition, page_query
 from api.graphql.entities import Entity
 from api.graphql.request import Request, Row, Scope
@@ -18,12 +17,12 @@ from api.graphql.resolvers import FieldInfo, Resolver, check_count
 from api.graphql.selection import named
 from api.problems import Problem
 from engine.execute import Result
-from engine.query import Expr, Literal
+from engine.query import Expr
 
 
 @dataclass(frozen=True, slots=True)
 class PageInfo:
-    """`has_previous_page` is exact for a cursor of the same filter: the row that it stands behind is such a row."""
+    """`has_previous_page` is exact: the row that a cursor stands behind is one of the list."""
 
     has_next_page: bool
     has_previous_page: bool
@@ -46,7 +45,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class PageAsk:
-    """One page of an entity's rows, behind the position `after` in its snapshot.
+    """One page of an entity's rows, behind the mark `after`.
 
     `counts` asks for the number of all rows.
     """
@@ -55,26 +54,28 @@ class PageAsk:
     columns: frozenset[str]
     where: Expr
     first: int
-    after: tuple[Literal, ...] | None
+    after: Cursor | None
     scope: Scope
     counts: bool = False
 
     def read(self, request: Request) -> Connection:
         """Blocking. One row more than the page shows tells whether there is a next one."""
-        query = page_query(self.entity.table, self.columns, where=self.where, first=self.first, after=self.after)
+        query = page_query(self.entity.table, self.columns, where=self.where, first=self.first)
+        if self.after is not None:
+            query = replace(query, page=replace(query.page, after=self.after.behind(query)))
         edges: list[Edge] = []
         with request.answer(query, self.scope, ahead=1, keyset=True) as result:
             for batch in result.batches():
-                edges += self._edges(result, batch)
+                edges += self._edges(result, batch, question_of(query))
         total = self._total(request) if self.counts else None
         shown = edges[: self.first]
         ends = (shown[0].cursor, shown[-1].cursor) if shown else (None, None)
         return Connection(shown, PageInfo(len(edges) > self.first, self.after is not None, *ends), total)
 
-    def _edges(self, result: Result, batch: pa.RecordBatch) -> Iterator[Edge]:
+    def _edges(self, result: Result, batch: pa.RecordBatch, question: str) -> Iterator[Edge]:
         for index, values in enumerate(batch.select([name for name, _ in result.columns]).to_pylist()):
-            position = Cursor(self.scope.snapshot, result.after(batch, index))
-            yield Edge(Row(values, self.scope), cursors.encode(position))
+            position = Cursor(self.scope.snapshot, question, result.after(batch, index))
+            yield Edge(Row(values, self.scope), encode(position))
 
     def _total(self, request: Request) -> int:
         query = page_query(self.entity.table, self.columns, where=self.where).counted()
@@ -87,19 +88,11 @@ def connection_resolver(entity: Entity) -> Resolver:
 
     async def resolve(info: FieldInfo, **given: Any) -> Connection:
         request = info.context
-        edges_max = request.limits.graphql_edges_max
-        check_count("first", given.get("first"), "graphql_edges_max", edges_max)
+        check_count("first", given.get("first"), "graphql_edges_max", request.limits.graphql_edges_max)
         scope = (await request.scope()).at(given.get("asOf"))
-        ask = PageAsk(
-            entity,
-            info.selection_below(entity, "edges", "node").columns,
-            list_condition(entity.table, given.get("filter"), given.get("ids"), request.limits.in_items_max),
-            edges_max if given.get("first") is None else given["first"],
-            None if given.get("after") is None else cursors.decode(given["after"]).after,
-            scope,
-            bool(named(info.grouped(), "totalCount")),
-        )
-        return await request.reader.run(partial(ask.read, request))
+        columns = info.selection_below(entity, "edges", "node").columns
+        counts = bool(named(info.grouped(), "totalCount"))
+        return await request.reader.run(partial(_page, request, entity, columns, given, scope, counts=counts))
 
     return resolve
 
@@ -109,14 +102,28 @@ def list_resolver(entity: Entity) -> Resolver:
 
     async def resolve(info: FieldInfo, **given: Any) -> list[Row]:
         request = info.context
-        edges_max = request.limits.graphql_edges_max
-        scope = await request.scope()
-        where = list_condition(entity.table, given.get("filter"), None, request.limits.in_items_max)
-        ask = PageAsk(entity, info.selection(entity).columns, where, edges_max, None, scope)
-        page = await request.reader.run(partial(ask.read, request))
+        columns = info.selection(entity).columns
+        page = await request.reader.run(partial(_page, request, entity, columns, given, await request.scope()))
         if page.page_info.has_next_page:
-            details = {"limit": "graphql_edges_max", "value": edges_max}
+            details = {"limit": "graphql_edges_max", "value": request.limits.graphql_edges_max}
             raise Problem("limit_exceeded", "The list is too long.", "Page through the connection.", details)
         return [edge.node for edge in page.edges]
 
     return resolve
+
+
+def _page(
+    request: Request,
+    entity: Entity,
+    columns: frozenset[str],
+    given: Mapping[str, Any],
+    scope: Scope,
+    *,
+    counts: bool = False,
+) -> Connection:
+    """The page that the arguments ask for. Blocking: already its filter may hold thousands of conditions."""
+    limits = request.limits
+    where = list_condition(entity.table, given.get("filter"), given.get("ids"), limits.in_items_max)
+    first = limits.graphql_edges_max if given.get("first") is None else given["first"]
+    after = None if given.get("after") is None else decode(given["after"])
+    return PageAsk(entity, columns, where, first, after, scope, counts).read(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from api.graphql.building import Argument, extend_input, input_type
 from api.graphql.naming import camel
@@ -73,9 +73,32 @@ def filter_input(collection: Collection, table: Table) -> Any:
 def condition(given: Mapping[str, Any], table: Table, items_max: int) -> Expr:
     """What a filter input says about the rows of a table.
 
-    Raises Problem `invalid_parameter` where a null says nothing, `limit_exceeded` for a list over `items_max`;
+    Raises Problem `invalid_parameter` where a null says nothing, `limit_exceeded` for more conditions, or a longer list,
+    than `items_max`;
     InvalidLiteral where a value does not fit its column.
     """
+    _check_size(given, items_max)
+    return _condition(given, table, items_max)
+
+
+def _check_size(given: Mapping[str, Any], conditions_max: int) -> None:
+    """Raises Problem `limit_exceeded` for more comparisons; the list of an `in` is one, and bounded by itself."""
+    found = 0
+    pending: list[Any] = [given]
+    while pending:
+        match pending.pop():
+            case dict() as conditions:
+                pending.extend(cast("dict[str, Any]", conditions).values())
+            case list() as items if items and isinstance(items[0], dict):
+                pending.extend(cast("list[Any]", items))
+            case _:
+                found += 1
+    if found > conditions_max:
+        details = {"limit": "in_items_max", "value": conditions_max}
+        raise Problem("limit_exceeded", f"The filter has {found} conditions.", f"Give at most {conditions_max}.", details)
+
+
+def _condition(given: Mapping[str, Any], table: Table, items_max: int) -> Expr:
     columns = {camel(column.name): column.name for column in table.visible}
     parts: list[Expr] = []
     for name, value in given.items():
@@ -83,11 +106,11 @@ def condition(given: Mapping[str, Any], table: Table, items_max: int) -> Expr:
             raise _meaningless_null(name)
         match name:
             case "and":
-                parts.append(all_of(*(condition(item, table, items_max) for item in value)))
+                parts.append(all_of(*(_condition(item, table, items_max) for item in value)))
             case "or":
-                parts.append(any_of(*(condition(item, table, items_max) for item in value)))
+                parts.append(any_of(*(_condition(item, table, items_max) for item in value)))
             case "not":
-                parts.append(negate(condition(value, table, items_max)))
+                parts.append(negate(_condition(value, table, items_max)))
             case _:
                 parts.append(_column_condition(columns[name], value, table, items_max))
     return all_of(*parts)

@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 
 from api.graphql.executor import ListJson
 from api.graphql.request import Row, Scope
-from api.graphql.scalars import ENCODERS
 from api.graphql.selection import TYPENAME, Selection
-from api.json_rows import json_rows
+from api.json_rows import NUMBERS_AS_TEXTS, json_rows
 from catalog.model import Table, Type
 
 
@@ -87,7 +86,7 @@ def shown(part: Part, shape: Shape, scope: Scope) -> ListJson | list[Row]:
     return rows[::-1] if shape.backwards else rows
 
 
-def _texts(piece: pa.RecordBatch, shape: Shape) -> Iterator[str]:
+def _texts(piece: pa.RecordBatch, shape: Shape) -> list[str]:
     fields: list[tuple[str, str, Type]] = []
     for key, column in shape.selection.keys:
         if column is None:
@@ -96,7 +95,7 @@ def _texts(piece: pa.RecordBatch, shape: Shape) -> Iterator[str]:
             fields.append((key, column, shape.table.by_name[column].type))
     if any(column is None for _, column in shape.selection.keys):
         piece = piece.append_column(TYPENAME, pa.repeat(shape.typename, piece.num_rows))
-    return json_rows(piece, fields, ENCODERS)
+    return json_rows(piece, fields, NUMBERS_AS_TEXTS)
 
 
 def _breaks_promise(part: Part, shape: Shape) -> bool:

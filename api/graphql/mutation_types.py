@@ -102,7 +102,7 @@ RECEIPT: Any = object_type(
     "Receipt",
     "What became of a batch that is committed and on disk.",
     (
-        attribute("totalProcessed", "total_processed", int, "Rows of the batch."),
+        attribute("totalProcessed", "total_processed", int, "Data points of the batch."),
         attribute("successful", "successful", int, "Rows that are stored now, those that were before included."),
         attribute("failed", "failed", int, "Rows that were not stored."),
         attribute("failures", "failures", list[FAILURE], "Why; may be cut short, `failed` never is."),

@@ -1,4 +1,4 @@
-"""Which snapshot a document names: by the `snapshot` arguments and the cursors of its root fields."""
+"""Which snapshots a document names: by the `snapshot` arguments and the cursors of its root fields."""
 
 from __future__ import annotations
 
@@ -10,27 +10,13 @@ from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import get_argument_values
 
 from api import cursors
-from api.problems import Problem
 
 
-def pinned_snapshot(executor: Executor[Any]) -> str | None:
-    """The one snapshot of the document; None where it names none.
+def named_snapshots(executor: Executor[Any]) -> Iterator[str]:
+    """The snapshots of all root fields, looked at before the first is resolved, as a request reads only one.
 
-    A request reads one snapshot from start to end, so this looks at all root fields before the first is resolved.
-    Raises Problem `invalid_parameter` where there are two, `invalid_page` for a broken cursor.
+    Raises Problem `invalid_page` for a broken cursor.
     """
-    named = set(_named_snapshots(executor))
-    if len(named) > 1:
-        raise Problem(
-            "invalid_parameter",
-            "The document names more than one snapshot.",
-            "Use one snapshot, and cursors of one snapshot, in a request.",
-            {"snapshots": sorted(named)},
-        )
-    return next(iter(named), None)
-
-
-def _named_snapshots(executor: Executor[Any]) -> Iterator[str]:
     root = executor.schema.get_root_type(executor.operation.operation)
     if root is None:
         return

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from graphql.execution import Executor
 from strawberry.dataloader import DataLoader
 
-from api.graphql.pins import pinned_snapshot
+from api.graphql.pins import named_snapshots
 from api.graphql.selection import Selection
 from api.limits import Limits
 from api.problems import Problem
-from api.reading import Reader, Stopwatch
+from api.reading import Reader, Stopwatch, one_snapshot
 from api.writing import Writer
 from engine.execute import Result
 from engine.query import Query
@@ -85,15 +85,15 @@ class Request:
     async def scope(self) -> Scope:
         """What the root of a query reads: one snapshot from start to end, that of the document or the newest.
 
-        Raises Problem `invalid_parameter` where the document names two.
+        Raises UnknownSnapshot, and Problem `invalid_parameter` where the document names two.
         """
         if self._scope is None:
             self._scope = asyncio.ensure_future(self._find_scope())
         return await self._scope
 
     async def _find_scope(self) -> Scope:
-        pinned = pinned_snapshot(self.executor)
-        return self.at(await self.reader.run(self.reader.engine.current) if pinned is None else pinned)
+        named = list(named_snapshots(self.executor))
+        return self.at(await self.reader.run(partial(one_snapshot, self.reader.engine, named)))
 
     def at(self, snapshot: str) -> Scope:
         """A scope at a snapshot, which becomes the one that the answer names."""

@@ -1,8 +1,8 @@
 """The scalars of the schema: what carries each type of the model, how it is read and how it is shown.
 
 Decimals and 64-bit integers travel as texts, since JavaScript has neither. They are read from texts, and from number
-literals by their text: no value ever passes through a float. `ENCODERS` shows a column exactly as `serialize` shows a
-value, so that lists written straight from Arrow equal lists completed field by field.
+literals by their text: no value ever passes through a float. `json_rows.NUMBERS_AS_TEXTS` shows a column exactly as
+`serialize` shows a value, so that lists written straight from Arrow equal lists completed field by field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import strawberry
 from graphql import FloatValueNode, IntValueNode, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
 
-from api.json_rows import DECIMALS_AS_TEXTS, Encoder, plain_decimal, rfc3339
+from api.json_rows import plain_decimal, rfc3339
 from catalog.model import Type
 from engine.errors import InvalidLiteral
 from engine.literals import coerce, literal
@@ -32,8 +32,6 @@ PYTHON_TYPES: Mapping[Type, object] = {
     Type.DECIMAL: Decimal,
     Type.LONG: BigInt,
 }
-
-ENCODERS: dict[Type, Encoder] = DECIMALS_AS_TEXTS | {Type.LONG: DECIMALS_AS_TEXTS[Type.UUID]}
 
 
 def _reader(wanted: Type, *accepted: type) -> Callable[[Any], Any]:

@@ -42,10 +42,14 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Changes:
-    """Rows of sources and series that differ from the stored ones, on top of those below."""
+    """Rows of sources and series that differ from the stored ones, on top of those below.
+
+    `points_sequence` is the commit sequence of the data points that all is decided upon.
+    """
 
     stored_sources: Callable[[str], Row | None]
     stored_series: Callable[[str], Row | None]
+    points_sequence: int
     sources: dict[str, Row] = field(default_factory=dict[str, Row])
     series: dict[str, Row] = field(default_factory=dict[str, Row])
 
@@ -56,7 +60,7 @@ class _Changes:
         return self.series.get(id_) or self.stored_series(id_)
 
     def layer(self) -> _Changes:
-        return _Changes(self.source, self.one_series)
+        return _Changes(self.source, self.one_series, self.points_sequence)
 
     def absorb(self, layer: _Changes) -> None:
         self.sources |= layer.sources
@@ -76,11 +80,11 @@ class Preparer:
         now = self._clock()
         sources = self._sources.at(snapshot.tables[SOURCES.name])
         series = self._series.at(snapshot.tables[SERIES.name])
-        changes = _Changes(sources.get, series.get)
+        changes = _Changes(sources.get, series.get, snapshot.tables[DATA_POINTS.name].sequence)
         outcomes: list[Outcome] = []
         points: list[pa.Table] = []
         for batch in batches:
-            outcome, accepted = _apply(batch, changes, snapshot, now)
+            outcome, accepted = _apply(batch, changes, now)
             outcomes.append(outcome)
             points.append(accepted)
         rows = {
@@ -91,7 +95,7 @@ class Preparer:
         return Prepared(rows, outcomes)
 
     def _point_rows(self, snapshot: LakeSnapshot, batches: Sequence[pa.Table], now: dt.datetime) -> pa.Table:
-        incoming = pa.concat_tables(batches) if batches else INCOMING_SCHEMA.empty_table()
+        incoming = pa.concat_tables(part for batch in batches for part in _stated_then_shown(batch))
         if not incoming.num_rows:
             return arrow_schema(DATA_POINTS).empty_table()
         ordinals = pa.array(range(incoming.num_rows), pa.int64())
@@ -100,11 +104,11 @@ class Preparer:
         return _with_bookkeeping(news(self._database, incoming, stored, now.date()), now)
 
 
-def _apply(batch: Batch, changes: _Changes, snapshot: LakeSnapshot, now: dt.datetime) -> tuple[Outcome, pa.Table]:
+def _apply(batch: Batch, changes: _Changes, now: dt.datetime) -> tuple[Outcome, pa.Table]:
     nothing = INCOMING_SCHEMA.empty_table()
     layer = changes.layer()
     if batch.deletes is not None:
-        found = _hide(batch.deletes, layer, snapshot, now)
+        found = _hide(batch.deletes, layer, now)
         changes.absorb(layer)
         return Outcome(found=found), nothing
     failures = list(batch.failures)
@@ -149,7 +153,8 @@ def _create_or_patch(id_: str, name: Name, fields: Patch, layer: _Changes, now: 
         "external_id": external_id,
         **dict.fromkeys(SERIES_FIELDS),
         "title": external_id,
-        HIDDEN_COLUMN: stored[HIDDEN_COLUMN] if stored else None,
+        # What another process stored while the series was deleted belongs to the deleted life too.
+        HIDDEN_COLUMN: layer.points_sequence if stored else None,
     }
     row = _patched(stored, fresh, fields, now, default_title=external_id)
     if row is not None:
@@ -190,14 +195,14 @@ def _unknown_series(part: Any, index: int, id_: str) -> Failure:
     return Failure(part, index, "series_id", "unknown_series", f"There is no series {id_}.")
 
 
-def _hide(id_: str, layer: _Changes, snapshot: LakeSnapshot, now: dt.datetime) -> bool:
-    """Hide a series and the points committed until now. Points that come later belong to a new life of it."""
+def _hide(id_: str, layer: _Changes, now: dt.datetime) -> bool:
+    """Hide a series and its points. Once it is posted to again, a new life of it begins."""
     stored = layer.one_series(id_)
     if stored is None or stored["is_deleted"]:
         return False
     layer.series[id_] = stored | {
         "is_deleted": True,
-        HIDDEN_COLUMN: snapshot.tables[DATA_POINTS.name].sequence,
+        HIDDEN_COLUMN: layer.points_sequence,
         "updated_at": now,
         "seq": None,
         "level": 0,
@@ -207,6 +212,12 @@ def _hide(id_: str, layer: _Changes, snapshot: LakeSnapshot, now: dt.datetime) -
 
 def _metadata_rows(rows: Iterable[Row], table: Any) -> pa.Table:
     return pa.Table.from_pylist(list(rows), arrow_schema(table))
+
+
+def _stated_then_shown(points: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """What a batch says was published is known to what it says the source shows today, whatever their order."""
+    stated = pc.is_valid(points.column("revision_date"))
+    return points.filter(stated), points.filter(pc.invert(stated))
 
 
 def _key_domains(incoming: pa.Table) -> Mapping[str, Domain]:

@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, assert_never
 
-from api import cursors
-from api.cursors import Cursor
+from api.cursors import Cursor, encode, question_of
 from api.json_rows import plain_decimal, rfc3339
 from api.odata.compile import Compiled
 from api.odata.negotiate import Format
 from api.odata.path import Shape
 from api.odata.render import Frame, collection, context_url, entity, rows_of
 from api.problems import Problem
-from api.reading import Stopwatch
+from api.reading import Stopwatch, one_snapshot
 from engine.literals import literal, typed_compare
 from engine.pipeline import Engine
 from engine.query import Expr, Field, Literal, Op, Page, Query, all_of
@@ -47,8 +46,9 @@ def answer(
     engine: Engine, compiled: Compiled, place: Place, form: Format, page_rows: int, stopwatch: Stopwatch
 ) -> Answer:
     """The answer to a URL. Raises Problem and the errors of the floors below; after an error nothing was sent."""
-    token = compiled.cursor.snapshot if compiled.cursor else compiled.query.snapshot
-    session = _Session(engine, token or engine.current(), stopwatch)
+    marked = compiled.cursor.snapshot if compiled.cursor else None
+    named = [token for token in (compiled.query.snapshot, marked) if token is not None]
+    session = _Session(engine, one_snapshot(engine, named), stopwatch)
     links = session.links(compiled)
     query = replace(compiled.query, where=all_of(compiled.query.where, links))
     writer = _Writer(session, replace(compiled, query=query), place, form)
@@ -123,9 +123,8 @@ class _Writer:
 
     def collection(self, page_rows: int) -> Answer:
         compiled, cursor = self._compiled, self._compiled.cursor
-        wanted = compiled.query.page.limit
-        if cursor is not None:
-            wanted = cursor.remaining if wanted is None or cursor.remaining is None else min(wanted, cursor.remaining)
+        limits = (compiled.query.page.limit, cursor.remaining if cursor else None)
+        wanted = min((limit for limit in limits if limit is not None), default=None)
         size = page_rows if wanted is None else min(wanted, page_rows)
         page = self._page(size, more=wanted is None or wanted > size)
         if not page.rows:
@@ -187,14 +186,14 @@ class _Writer:
         query, cursor = self._compiled.query, self._compiled.cursor
         page = Page(limit=rows_max, offset=query.page.offset)
         if cursor is not None:
-            page = Page(limit=rows_max, after=cursor.after)
+            page = Page(limit=rows_max, after=cursor.behind(query))
         return replace(query, page=page).pinned(self._session.snapshot)
 
     def _next_link(self, after: tuple[Literal, ...] | None, left: int | None) -> str | None:
         """The URL of the next page: this one's options, without what the mark says better."""
         if after is None:
             return None
-        mark = cursors.encode(Cursor(self._session.snapshot, after, left))
+        mark = encode(Cursor(self._session.snapshot, question_of(self._compiled.query), after, left))
         kept = [text for name, text in self._compiled.options.written if name not in {"$skip", "$skiptoken"}]
         return f"{self._place.url}?{'&'.join([*kept, f'$skiptoken={mark}'])}"
 

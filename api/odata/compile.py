@@ -8,14 +8,15 @@ from api.cursors import Cursor, decode
 from api.limits import Limits
 from api.odata.edm import EntityType
 from api.odata.expressions import Scope, condition, expression
-from api.odata.faults import invalid_parameter, within
+from api.odata.faults import invalid_parameter, limit_exceeded, within
 from api.odata.options import Options, parse_options
 from api.odata.parser import parse_expression, parse_order
 from api.odata.path import Address, Parent, Shape, resolve, split_path, view_of
 from api.odata.selection import Selection, select
 from api.problems import Problem
 from catalog.model import Tables
-from engine.query import TRUE, Expr, Literal, Order, Page, Query, View, all_of
+from engine.planner.model import fields_of
+from engine.query import TRUE, Expr, Order, Page, Query, View, all_of
 
 _COLLECTION_OPTIONS = ("$filter", "$select", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
 _ENTITY_OPTIONS = ("$select", "$format")
@@ -99,14 +100,17 @@ def _filter(options: Options, scope: Scope) -> Expr:
 
 
 def _order(options: Options, scope: Scope) -> tuple[Order, ...]:
-    """The sort terms, each once; constants do not sort."""
+    """The sort terms, each once. What is the same on every row does not sort, and `now` would differ on every page."""
     if "$orderby" not in options.values:
         return ()
     orders: dict[Expr, Order] = {}
     with within("$orderby"):
-        for term in parse_order(options.values["$orderby"], scope.limits):
+        terms = parse_order(options.values["$orderby"], scope.limits)
+        if len(terms) > (most := scope.limits.orderby_terms_max):
+            raise limit_exceeded("orderby_terms_max", most, f"$orderby has more than {most} terms.")
+        for term in terms:
             by = expression(term.by, scope)
-            if not isinstance(by, Literal):
+            if fields_of(by):
                 orders.setdefault(by, Order(by, term.descending))
     return tuple(orders.values())
 

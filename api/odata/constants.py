@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import assert_never
 
 import orjson
@@ -111,7 +111,10 @@ def _from_json(text: str) -> str:
 def _number(text: str) -> Literal:
     """A whole number of 64 bits is a LONG, every other a DECIMAL, whatever its suffix."""
     digits = text.rstrip("LlMmDdFf")
-    value = Decimal(digits)
+    try:
+        value = Decimal(digits)
+    except InvalidOperation as error:
+        raise InvalidLiteral(f"{text[:60]} has an exponent out of all bounds.", "Give a smaller exponent.") from error
     whole = digits.lstrip("+-").isdigit() and text[-1] not in "MmDdFf"
     if whole and (abs(value) <= LONG_MAX or text[-1] in "Ll"):
         return literal(int(value))

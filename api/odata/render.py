@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 import orjson
 import pyarrow as pa
 
-from api.json_rows import DECIMALS_AS_NUMBERS, DECIMALS_AS_TEXTS, Encoder, json_rows
+from api.json_rows import NUMBERS_AS_TEXTS, NUMBERS_BARE, Encoder, json_rows
 from api.odata.compile import Compiled
 from api.odata.negotiate import Format
 from api.odata.path import Shape
@@ -18,13 +17,6 @@ from api.problems import Problem
 from catalog.model import Type
 
 _PATH_SAFE = "!$&'()*+,;=:@/"
-
-
-def _long_texts(values: Iterable[Any]) -> list[str]:
-    return ["null" if value is None else f'"{value}"' for value in values]
-
-
-_EXACT_TEXTS: dict[Type, Encoder] = DECIMALS_AS_TEXTS | {Type.LONG: _long_texts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +29,12 @@ class Frame:
 
 
 def encoders(form: Format) -> dict[Type, Encoder]:
-    return _EXACT_TEXTS if form.exact_texts else DECIMALS_AS_NUMBERS
+    return NUMBERS_AS_TEXTS if form.exact_texts else NUMBERS_BARE
 
 
 def rows_of(batch: pa.RecordBatch, columns: Iterable[tuple[str, Type]], form: Format) -> list[str]:
     """Each row as the text of a JSON object; nulls are kept."""
-    return list(json_rows(batch, [(name, name, type_) for name, type_ in columns], encoders(form)))
+    return json_rows(batch, [(name, name, type_) for name, type_ in columns], encoders(form))
 
 
 def context_url(compiled: Compiled, root: str, form: Format) -> str | None:

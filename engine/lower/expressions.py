@@ -48,7 +48,7 @@ def value(expr: Expr, parameters: Parameters) -> exp.Expr:
         case Call():
             return _FUNCTIONS[expr.name](*(value(arg, parameters) for arg in expr.args))
         case Compare() | And() | Or() | Not() | In():
-            return exp.paren(condition(expr, parameters, keeps_rows=False))
+            return exp.Paren(this=condition(expr, parameters, keeps_rows=False))
         case _:
             assert_never(expr)
 
@@ -70,7 +70,7 @@ def condition(expr: Expr, parameters: Parameters, *, keeps_rows: bool = True) ->
         case Or():
             return _chain(exp.Or, (condition(arg, parameters, keeps_rows=keeps_rows) for arg in expr.args))
         case Not():
-            return exp.not_(condition(expr.arg, parameters, keeps_rows=False))
+            return exp.Not(this=exp.Paren(this=condition(expr.arg, parameters, keeps_rows=False)))
         case Compare():
             return _comparison(expr, parameters, keeps_rows=keeps_rows)
         case In():
@@ -85,7 +85,11 @@ def condition(expr: Expr, parameters: Parameters, *, keeps_rows: bool = True) ->
 
 def _chain(connector: type[exp.Connector], parts: Iterable[exp.Expr]) -> exp.Expr:
     """The parts joined. sqlglot's own `or_` copies what it joins, which takes seconds for thousands of parts."""
-    return reduce(lambda left, right: connector(this=left, expression=right), (exp.paren(part) for part in parts))
+
+    def joined(left: exp.Expr, right: exp.Expr) -> exp.Expr:
+        return connector(this=left, expression=right)
+
+    return reduce(joined, (exp.Paren(this=part) for part in parts))
 
 
 def _comparison(expr: Compare, parameters: Parameters, *, keeps_rows: bool) -> exp.Expr:
@@ -94,11 +98,11 @@ def _comparison(expr: Compare, parameters: Parameters, *, keeps_rows: bool) -> e
     null_right = isinstance(expr.right, Literal) and expr.right.value is None
     match expr.op:
         case Op.EQ if null_right:
-            return left.is_(exp.null())
+            return exp.Is(this=left, expression=exp.null())
         case Op.NE if null_right:
-            return exp.not_(left.is_(exp.null()))
+            return exp.Not(this=exp.Is(this=left, expression=exp.null()))
         case Op.EQ if constant_right and keeps_rows:
-            return left.eq(right)
+            return exp.EQ(this=left, expression=right)
         case Op.EQ:
             return exp.NullSafeEQ(this=left, expression=right)
         case Op.NE:
@@ -139,7 +143,7 @@ def _from_zero(text: exp.Expr, start: exp.Expr, length: exp.Expr | None = None) 
 
 def _position(text: exp.Expr, part: exp.Expr) -> exp.Expr:
     """Where a part begins, counted from 0; -1 where it is not."""
-    return exp.paren(_named("strpos")(text, part) - 1)
+    return exp.Paren(this=exp.Sub(this=_named("strpos")(text, part), expression=exp.Literal.number(1)))
 
 
 def _trimmed(text: exp.Expr) -> exp.Expr:
@@ -148,7 +152,7 @@ def _trimmed(text: exp.Expr) -> exp.Expr:
 
 def _joined(left: exp.Expr, right: exp.Expr) -> exp.Expr:
     """Null where either side is null, as the function `concat` of DuckDB is not."""
-    return exp.paren(exp.DPipe(this=left, expression=right, safe=True))
+    return exp.Paren(this=exp.DPipe(this=left, expression=right, safe=True))
 
 
 def _day(instant: exp.Expr) -> exp.Expr:

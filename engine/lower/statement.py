@@ -50,36 +50,48 @@ def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
         raise ScanRefused(f"The table's schema {files.schema_id} is not known.", "Update finlake.")
     parameters = Parameters()
     select = _answer(plan, parameters, keyset=keyset)
-    select = select.with_("stored", _stored(plan, files, parameters))
-    select = select.with_("chosen", _chosen(plan, files, parameters))
-    return Statement(select.sql(DIALECT), parameters.values)
+    select = select.with_("stored", _stored(plan, files, parameters), copy=False)
+    select = select.with_("chosen", _chosen(plan, files, parameters), copy=False)
+    return Statement(select.sql(DIALECT, copy=False), parameters.values)
+
+
+def _select(*columns: exp.Expr) -> exp.Select:
+    """Built, like all here, without the copies that sqlglot's builders make: a tree is used once."""
+    return exp.Select(expressions=list(columns))
+
+
+def _named(expr: exp.Expr, name: str) -> exp.Alias:
+    return exp.Alias(this=expr, alias=exp.to_identifier(name, quoted=True))
 
 
 def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     if not files.files:
         return _no_rows(plan.table, plan.columns)
-    source = exp.func("read_parquet", parameters.add([file.path for file in files.files]))
+    # A folder named like a partition, as in `level=7`, would put its value in the place of the stored column.
+    plain = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
+    source = exp.func("read_parquet", parameters.add([file.path for file in files.files]), plain)
     sequences = parameters.add([file.sequence for file in files.files])
     of_file = exp.func("list_extract", sequences, exp.cast(exp.column("file_index") + 1, "bigint"))
     columns = [column(name) for name in plan.columns if name != "seq"]
-    effective = exp.alias_(exp.func("coalesce", column("seq"), of_file), "seq", quoted=True)
-    return exp.select(*columns, effective).from_(source)
+    effective = _named(exp.func("coalesce", column("seq"), of_file), "seq")
+    return _select(*columns, effective).from_(source, copy=False)
 
 
 def _no_rows(table: Table, names: tuple[str, ...]) -> exp.Select:
-    typed = [exp.alias_(exp.cast(exp.null(), SQL_TYPES[table.by_name[name].type]), name, quoted=True) for name in names]
-    return exp.select(*typed).where(exp.false())
+    typed = [_named(exp.cast(exp.null(), SQL_TYPES[table.by_name[name].type]), name) for name in names]
+    return _select(*typed).where(exp.false(), copy=False)
 
 
 def _chosen(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
-    select = exp.select(*(_chosen_column(plan, name) for name in plan.columns)).from_("stored")
+    select = _select(*(_chosen_column(plan, name) for name in plan.columns)).from_(exp.to_table("stored"), copy=False)
     if plan.stored_where != TRUE:
-        select = select.where(condition(plan.stored_where, parameters))
+        select = select.where(condition(plan.stored_where, parameters), copy=False)
     if plan.table.revision and plan.as_of is not None:
-        select = select.where(column(plan.table.revision) <= parameters.add(plan.as_of))
+        known = exp.LTE(this=column(plan.table.revision), expression=parameters.add(plan.as_of))
+        select = select.where(known, copy=False)
     if files.hidden:
-        select = select.where(_alive(plan.table, files, parameters))
-    return select.qualify(_row_number(plan).eq(1))
+        select = select.where(_alive(plan.table, files, parameters), copy=False)
+    return select.qualify(exp.EQ(this=_row_number(plan), expression=exp.Literal.number(1)), copy=False)
 
 
 def _chosen_column(plan: Plan, name: str) -> exp.Expr:
@@ -87,9 +99,11 @@ def _chosen_column(plan: Plan, name: str) -> exp.Expr:
     if name != ORIGINAL_RELEASE or plan.table.revision is None:
         return column(name)
     revision = column(plan.table.revision)
-    earliest = exp.Window(this=exp.func("min", revision.copy()), partition_by=[column(key) for key in plan.table.key])
-    said = exp.func("coalesce", column(name), revision.eq(earliest))
-    return exp.alias_(said, name, quoted=True)
+    earliest = exp.Window(
+        this=exp.func("min", column(plan.table.revision)), partition_by=[column(key) for key in plan.table.key]
+    )
+    said = exp.func("coalesce", column(name), exp.EQ(this=revision, expression=earliest))
+    return _named(said, name)
 
 
 def _row_number(plan: Plan) -> exp.Window:
@@ -114,30 +128,28 @@ def _alive(table: Table, files: ScanFiles, parameters: Parameters) -> exp.Expr:
 
 
 def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
-    select = exp.select(*_output(plan), *(_sort_values(plan, parameters) if keyset else ())).from_("chosen")
-    select = select.where(exp.not_(column("is_deleted")))
+    select = _select(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
+    select = select.from_(exp.to_table("chosen"), copy=False)
+    select = select.where(exp.Not(this=column("is_deleted")), copy=False)
     if plan.where != TRUE:
-        select = select.where(condition(plan.where, parameters))
+        select = select.where(condition(plan.where, parameters), copy=False)
     if plan.order:
-        select = select.order_by(*(_ordered(term, parameters) for term in plan.order))
+        select = select.order_by(*(_ordered(term, parameters) for term in plan.order), copy=False)
     if plan.page.limit is not None:
-        select = select.limit(parameters.add(plan.page.limit))
+        select = select.limit(parameters.add(plan.page.limit), copy=False)
     if plan.page.offset:
-        select = select.offset(parameters.add(plan.page.offset))
+        select = select.offset(parameters.add(plan.page.offset), copy=False)
     return select
 
 
 def _output(plan: Plan) -> list[exp.Expr]:
     if plan.count_only:
-        return [exp.alias_(exp.Count(this=exp.Star()), COUNT, quoted=True)]
+        return [_named(exp.Count(this=exp.Star()), COUNT)]
     return [column(output.name) for output in plan.output]
 
 
 def _sort_values(plan: Plan, parameters: Parameters) -> list[exp.Expr]:
-    return [
-        exp.alias_(value(term.by, parameters), f"{SORT_PREFIX}{position}", quoted=True)
-        for position, term in enumerate(plan.order)
-    ]
+    return [_named(value(term.by, parameters), f"{SORT_PREFIX}{position}") for position, term in enumerate(plan.order)]
 
 
 def _ordered(term: Order, parameters: Parameters) -> exp.Ordered:

@@ -63,6 +63,15 @@ def test_the_total_is_counted_only_where_it_is_selected(door: GraphQLDoor) -> No
     assert [query.count_only for query in answer.asked] == [False, True]
 
 
+def test_a_cursor_of_another_list_is_refused(door: GraphQLDoor) -> None:
+    """Rows before it would be left out without a word."""
+    after = next(pages(door, 3))["pageInfo"]["endCursor"]
+    assert door.ask(PAGE, {"after": after, "filter": {"title": {"ne": "x"}}}).codes == ["invalid_page"]
+    document = "query($c: String) { sourceList(after: $c) { edges { cursor } } }"
+    assert door.ask(document, {"c": after}).codes == ["invalid_page"]
+    assert not door.ask(PAGE, {"after": after, "first": 5}).errors
+
+
 def test_ids_and_filter_hold_together(door: GraphQLDoor) -> None:
     document = """query($ids: [ID!]) {
         seriesList(ids: $ids, filter: {title: {contains: "0"}}) { edges { node { id } } }
@@ -103,5 +112,8 @@ def test_a_cursor_pins_its_snapshot(tmp_path: Path) -> None:
         newest = lake.engine.current()
         assert door.ask(document, {"s": newest, "c": after}).codes[0] == "invalid_parameter"
         assert door.ask(document, {"s": first.snapshot, "c": after}).data["seriesList"]["totalCount"] == 6
-        assert door.ask(document, {"s": "nonsense"}).codes[0] == "unknown_snapshot"
+        for token in ("", "nonsense", "zzz\r\nX-Evil: 1", "\u65e5", "1-2-3"):
+            answer = door.ask(document, {"s": token})
+            assert (answer.codes[0], answer.snapshot) == ("unknown_snapshot", None)
+        assert door.ask(document, {"s": "\r\n0x0-0-0"}).snapshot == "0-0-0"
         assert door.ask(document, {"c": "nonsense"}).codes[0] == "invalid_page"

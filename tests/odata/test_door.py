@@ -181,6 +181,19 @@ def test_errors_say_where(door: Door) -> None:
     assert door.error("$metadata?$top=1", 400)["target"] == "$top"
 
 
+def test_an_answer_names_a_snapshot_on_record(door: Door) -> None:
+    """What a caller calls a snapshot never comes back as it was written: it would reach a header."""
+    for token in ("", "zzz", "zzz%0d%0aX-Evil:1", "%E6%97%A5", "1-2-3"):
+        for path in ("Series?$top=0", "Series?", "Series/$count?"):
+            assert door.error(f"{path}&snapshot={token}", 404)["code"] == "unknown_snapshot"
+    assert door.get("Series/$count?snapshot=%0d%0a0x0-0-0").headers[SNAPSHOT_HEADER] == "0-0-0"
+
+
+@pytest.mark.parametrize("path", ["", "$metadata", "Series", "Series/$count", f"Series({GDP})/title/$value"])
+def test_every_answer_tells_its_times(door: Door, path: str) -> None:
+    assert "parse;dur=" in door.get(path).headers["Server-Timing"]
+
+
 def test_own_options_pass_everywhere(door: Door) -> None:
     """Power Query's `Query=[asOf=..]` puts them on the service document and on $metadata too."""
     for path in ("", "$metadata", "Series", "Sources", "DataPoints", "DataPoints/$count"):
