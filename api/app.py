@@ -12,9 +12,11 @@ import anyio.to_thread
 import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from api import logging
+from api.compression import Compressed
 from api.config import Settings
 from api.graphql.router import graphql_routes
 from api.ingest.batch import Batch
@@ -24,6 +26,7 @@ from api.ingest.service import IngestService
 from api.limits import Limits
 from api.odata.router import odata_routes
 from api.operations import Metrics, Observed, operations_router
+from api.parameters import check_names
 from api.problems import Problem, problem_from
 from api.reading import Reader
 from catalog.commit import Committer
@@ -108,19 +111,22 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> FastAPI
     reader = Reader(services.engine, limits)
     writer = IngestService(services.committer, limits)
     metrics = Metrics(lambda: services.committer.pending_bytes)
+    app.add_middleware(Compressed)
     app.add_middleware(Observed, metrics=metrics)
     app.include_router(ingest_router(writer, limits))
     app.include_router(operations_router(reader, services.committer, metrics, VERSION))
     app.router.routes.extend(odata_routes(reader, limits, settings))
     app.router.routes.extend(graphql_routes(reader, writer, limits, settings))
-    app.add_api_route("/", _index, include_in_schema=False)
+    app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     for kind in (Problem, EngineError, CatalogError, Exception):
         app.add_exception_handler(kind, _answer)
     return app
 
 
-async def _index() -> dict[str, object]:
+async def _index(request: Request) -> dict[str, object]:
+    check_names(request.query_params.multi_items(), ())
     return {"name": "finlake", "version": VERSION, "links": LINKS}
 
 
@@ -129,6 +135,11 @@ async def _answer(_: Request, error: Exception) -> Response:
     if problem.status >= 500:
         log.error("problem", code=problem.code, message=problem.message, exc_info=error)
     return JSONResponse(problem.document(), problem.status, headers=dict(problem.headers), media_type=PROBLEM_JSON)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """For the log: the caller hung up before its request was whole, and reads no answer."""
+    return Response(status_code=499)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -18,6 +18,8 @@ from catalog.commit import Committer
 from catalog.snapshot import LakeSnapshot
 from engine.execute import ENGINE
 
+# The labels of the metrics: a caller may send any path and any method.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 DOORS = ("odata", "graphql", "api", "health", "metrics")
 SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -68,7 +70,8 @@ class Observed:
     def _record(self, scope: Scope, status: int, snapshot: str, seconds: float) -> None:
         first = scope["path"].strip("/").split("/")[0]
         door = first if first in DOORS else "other"
-        self._metrics.requests.labels(door, scope["method"], str(status)).inc()
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._metrics.requests.labels(door, method, str(status)).inc()
         self._metrics.seconds.labels(door).observe(seconds)
         log_request(scope["method"], scope["path"], status, seconds * 1000, snapshot=snapshot)
 
@@ -79,11 +82,13 @@ def operations_router(
     router = APIRouter(tags=["operations"])
     started = time.time()
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health", summary="Whether the service is up")
     async def health(request: Request) -> dict[str, str]:
         check_names(request.query_params.multi_items(), ())
         return {"status": "ok"}
 
+    @router.head("/health/detailed", include_in_schema=False)
     @router.get("/health/detailed", summary="Whether each part works, and what the lake holds")
     async def detailed(request: Request) -> dict[str, object]:
         check_names(request.query_params.multi_items(), ())
@@ -98,6 +103,7 @@ def operations_router(
             "committer": {"alive": committer.alive, "pending_bytes": committer.pending_bytes},
         }
 
+    @router.head("/metrics", include_in_schema=False)
     @router.get("/metrics", summary="Figures for Prometheus")
     async def figures(request: Request) -> Response:
         check_names(request.query_params.multi_items(), ())

@@ -21,6 +21,7 @@ from engine.pipeline import Engine
 
 T = TypeVar("T")
 
+TIMING_HEADER = "Server-Timing"
 SNAPSHOT_HEADER = "X-Finlake-Snapshot"
 AS_OF_HEADER = "X-Finlake-As-Of"
 RETRY_AFTER_SECONDS = 1
@@ -33,17 +34,23 @@ class Reader:
         self.engine = engine
         self._limiter = anyio.CapacityLimiter(limits.concurrent_queries_max)
         self._waiting_max = limits.waiting_queries_max
+        self._held = 0
+        self._held_max = limits.concurrent_queries_max + limits.waiting_queries_max
 
     async def run(self, work: Callable[[], T]) -> T:
         """`work()` in a thread of the pool. Raises Problem `busy` where too many wait already."""
-        if not self._limiter.available_tokens and self._limiter.statistics().tasks_waiting >= self._waiting_max:
+        if self._held >= self._held_max:
             raise Problem(
                 "busy",
                 "Too many queries are waiting.",
                 details={"limit": "waiting_queries_max", "value": self._waiting_max},
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        self._held += 1
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        finally:
+            self._held -= 1
 
 
 def one_snapshot(engine: Engine, named: Iterable[str]) -> str:
@@ -90,7 +97,7 @@ class Stopwatch:
 
 def read_headers(stopwatch: Stopwatch, snapshot: str, as_of: dt.date | None = None) -> dict[str, str]:
     """The headers of every answer to a read: how long it took, which snapshot it saw, which knowledge date it used."""
-    headers = {"Server-Timing": stopwatch.header(), SNAPSHOT_HEADER: snapshot}
+    headers = {TIMING_HEADER: stopwatch.header(), SNAPSHOT_HEADER: snapshot}
     if as_of is not None:
         headers[AS_OF_HEADER] = as_of.isoformat()
     return headers

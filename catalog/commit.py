@@ -65,6 +65,15 @@ class _Waiting(Generic[B, R]):
     future: Future[Committed[R]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """Files for one commit, and the Table that was loaded for it: it pins the head that the commit goes upon."""
+
+    table: Table
+    target: IcebergTable
+    files: tuple[str, ...]
+
+
 class _Conflict(Exception):
     """Another process has moved a table's head: prepare again."""
 
@@ -107,7 +116,8 @@ class Committer(Generic[B, R]):
         return self._thread.is_alive()
 
     def submit(self, batch: B, size_bytes: int) -> Future[Committed[R]]:
-        """Queue a batch. The future's result means committed and fsynced; its error is a CatalogError.
+        """Queue a batch. The future's result means committed and fsynced; its error is a CatalogError or what `prepare`
+        raised. Where the error is no CommitUnknown, nothing of the batch is stored.
 
         Raises Overloaded, ShuttingDown.
         """
@@ -168,30 +178,63 @@ class Committer(Generic[B, R]):
                 waiting.future.set_result(Committed(outcome, token))
 
     def _commit(self, batches: Sequence[B]) -> tuple[str, Sequence[R]]:
+        stored: list[str] = []
+        try:
+            return self._attempts(batches, stored)
+        except Exception as error:
+            if not stored or isinstance(error, CommitUnknown):
+                raise
+            raise CommitUnknown(f"The commit broke off after {', '.join(stored)} was stored.") from error
+
+    def _attempts(self, batches: Sequence[B], stored: list[str]) -> tuple[str, Sequence[R]]:
+        """`stored` is told the tables that something was appended to, also where this raises in the end."""
         for attempt in range(ATTEMPTS_MAX):
             snapshot = self._snapshots.current()
             prepared = self._prepare(snapshot, batches)
             try:
-                return self._append_all(snapshot, prepared), prepared.outcomes
+                return self._append_all(snapshot, prepared, stored), prepared.outcomes
             except _Conflict:
                 longest = min(WAIT_SECONDS_MIN * 2**attempt, WAIT_SECONDS_MAX)
                 time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - spreads rivals, guards nothing
         raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
 
-    def _append_all(self, snapshot: LakeSnapshot, prepared: Prepared[R]) -> str:
+    def _append_all(self, snapshot: LakeSnapshot, prepared: Prepared[R], stored: list[str]) -> str:
+        """Append to each table that has rows; the token of the state after that. Raises _Conflict."""
         ids = {name: table.id for name, table in snapshot.tables.items()}
-        for table in self._lake.model.tables:
-            rows = prepared.rows.get(table.name)
-            if rows is not None and rows.num_rows:
-                ids[table.name] = self._append(table, rows, expected_head=ids[table.name])
+        waiting = self._stage_all(snapshot, prepared)
+        try:
+            while waiting:
+                staged = waiting.popleft()
+                ids[staged.table.name] = self._append(staged)
+                stored.append(staged.table.name)
+        finally:
+            for staged in waiting:
+                discard(self._lake.io, staged.files)
         return token_of(ids)
 
-    def _append(self, table: Table, rows: pa.Table, expected_head: int) -> int:
-        """Append rows in one commit upon the expected head; the id of the new snapshot. Raises _Conflict."""
+    def _stage_all(self, snapshot: LakeSnapshot, prepared: Prepared[R]) -> deque[_Staged]:
+        """The files of all tables, before the first commit: a full disk then stops all of it, not the second half."""
+        staged: deque[_Staged] = deque()
+        try:
+            for table in self._lake.model.tables:
+                rows = prepared.rows.get(table.name)
+                if rows is not None and rows.num_rows:
+                    staged.append(self._stage(table, rows, snapshot.tables[table.name].id))
+        except BaseException:
+            for earlier in staged:
+                discard(self._lake.io, earlier.files)
+            raise
+        return staged
+
+    def _stage(self, table: Table, rows: pa.Table, expected_head: int) -> _Staged:
         target = self._lake.load(table)
         if (target.metadata.current_snapshot_id or 0) != expected_head:
             raise _Conflict
-        files = stage(table, rows, target, self._writers)
+        return _Staged(table, target, stage(table, rows, target, self._writers))
+
+    def _append(self, staged: _Staged) -> int:
+        """Append files in one commit upon the head they were staged for; the new snapshot's id. Raises _Conflict."""
+        table, target, files = staged.table, staged.target, staged.files
         commit_id = str(uuid.uuid4())
         try:
             with translated():

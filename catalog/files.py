@@ -8,8 +8,11 @@ files pass through untouched.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -72,6 +75,17 @@ def make_durable_directory(directory: Path) -> None:
     for made in reversed(missing):
         made.mkdir(exist_ok=True)
         fsync_directory(made.parent)
+
+
+@contextmanager
+def exclusive(directory: Path) -> Generator[None]:
+    """Waits until no other process or thread is inside, on one host. A crash lets the next one in."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def fsync_directory(directory: Path) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import event, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
-from catalog.files import DurableFileIO, make_durable_directory
+from catalog.files import DurableFileIO, exclusive, make_durable_directory
 from catalog.model import Table, Tables
 from catalog.schemas import ICEBERG_TYPES
 
@@ -61,14 +61,16 @@ class Lake:
             raise StorageFailed("The data folder's path holds one of ? # %.", "Choose another FINLAKE_DATA_DIR.")
         with translated():
             make_durable_directory(self.data_dir)
-            self._catalog = _open_catalog(self.data_dir)
             self.io = DurableFileIO()
-            for table in model.tables:
-                _create_if_missing(self._catalog, table)
+            # Of two services that start on an empty folder, one would find the catalog half made.
+            with exclusive(self.data_dir):
+                self._catalog = _open_catalog(self.data_dir)
+                for table in model.tables:
+                    _create_if_missing(self._catalog, table)
 
     def load(self, table: Table) -> IcebergTable:
         """The table as it is now, for one commit in one thread; never keep it."""
-        with reading("the table's metadata"):
+        with reading(f"metadata of {table.name}"):
             return self._catalog.load_table((NAMESPACE, table.name))
 
     def metadata_locations(self) -> Mapping[str, str]:
@@ -153,8 +155,9 @@ def _durable_sqlite(connection: Any, _: Any) -> None:
 
 def _create_if_missing(catalog: SqlCatalog, table: Table) -> None:
     schema = iceberg_schema(table)
-    if catalog.table_exists((NAMESPACE, table.name)):
-        return
+    with reading(f"metadata of {table.name}"):
+        if catalog.table_exists((NAMESPACE, table.name)):
+            return
     try:
         catalog.create_table(
             (NAMESPACE, table.name),

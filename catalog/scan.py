@@ -8,8 +8,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
+from catalog.errors import StorageDamaged
+from catalog.iceberg import reading
 from catalog.snapshot import FileEntry, LakeSnapshot, TableSnapshot
 
 
@@ -92,6 +97,19 @@ def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
 def every_file(snapshot: LakeSnapshot, table: str) -> ScanFiles:
     """All files of a table: what `prune` must give the same answers as."""
     return _scan_files(snapshot, snapshot.tables[table], snapshot.tables[table].files, {})
+
+
+def check_files(files: Iterable[FileEntry]) -> None:
+    """Why a scan may have failed: raises StorageDamaged where a file is missing or not as long as it was committed.
+
+    It is not promised that the pages of a file are intact: no more than its footer is read.
+    """
+    for file in files:
+        with reading(file.path):
+            intact = Path(file.path).stat().st_size == file.size_bytes
+            intact = intact and pq.read_metadata(file.path).num_rows == file.rows
+        if not intact:
+            raise StorageDamaged("A stored file is not what was committed.", file=Path(file.path).name)
 
 
 def _scan_files(

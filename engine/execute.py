@@ -14,7 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from catalog.model import Type
-from catalog.scan import ScanFiles
+from catalog.scan import ScanFiles, check_files
+from catalog.snapshot import FileEntry
 from engine.errors import EngineError, ExecutionFailed, QueryTimeout
 from engine.functions import type_of
 from engine.literals import coerce, literal
@@ -24,6 +25,9 @@ from engine.query import NULL, Literal
 
 BATCH_ROWS = 20_000
 TEMPORARY = "tmp"
+# A failure while batches are read comes through Arrow, which keeps the text of DuckDB's error but not its class.
+DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
+OUT_OF_MEMORY = "Out of Memory Error"
 ENGINE = f"duckdb {duckdb.__version__}"
 
 
@@ -58,21 +62,21 @@ class Database:
             self._connection.execute(statement)
 
     def open(self, statement: Statement) -> Running:
-        """Start a statement. Raises QueryTimeout, ExecutionFailed."""
+        """Start a statement. Raises QueryTimeout, ExecutionFailed, StorageDamaged."""
         return Running(self._connection.cursor(), statement, self._time_ms_max)
 
-    def transform(self, sql: str, parameters: Mapping[str, Any], inputs: Mapping[str, pa.Table]) -> pa.Table:
+    def transform(self, statement: Statement, inputs: Mapping[str, pa.Table]) -> pa.Table:
         """Run a statement over tables in memory and files, without a time limit: the writer's way to DuckDB.
 
-        `inputs` are tables by the name the statement knows them under. Raises ExecutionFailed.
+        `inputs` are tables by the name the statement knows them under. Raises ExecutionFailed, StorageDamaged.
         """
         cursor = self._connection.cursor()
         try:
             for name, table in inputs.items():
                 cursor.register(name, table)
-            return cursor.execute(sql, dict(parameters)).to_arrow_table()
-        except (duckdb.Error, pa.ArrowException) as error:
-            raise ExecutionFailed("The database failed to compare new rows with stored ones.") from error
+            return cursor.execute(statement.sql, dict(statement.parameters)).to_arrow_table()
+        except DATABASE_ERRORS as error:
+            raise _failure(error, statement.files) from error
         finally:
             cursor.close()
 
@@ -86,6 +90,7 @@ class Running:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, statement: Statement, time_ms_max: int) -> None:
         self._cursor = cursor
         self.execute_ms = 0.0
+        self._files = statement.files
         self._expired = threading.Event()
         self._time_ms_max = time_ms_max
         self._timer = threading.Timer(time_ms_max / 1000, self._expire)
@@ -95,7 +100,7 @@ class Running:
             with self._watched():
                 running = cursor.execute(statement.sql, dict(statement.parameters))
                 self._reader: pa.RecordBatchReader = running.to_arrow_reader(BATCH_ROWS)
-        except EngineError:
+        except BaseException:
             self.close()
             raise
 
@@ -129,19 +134,31 @@ class Running:
 
     @contextmanager
     def _watched(self) -> Generator[None]:
-        """Adds to `execute_ms`. A database error tells of files and SQL, so its text goes no further than the log."""
+        """Adds to `execute_ms`, and makes database errors ours."""
         started = time.perf_counter()
         try:
             yield
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except DATABASE_ERRORS as error:
             if self._expired.is_set():
                 limit = self._time_ms_max
                 raise QueryTimeout(
                     f"The query took longer than {limit} ms.", limit="query_time_ms_max", value=limit
                 ) from error
-            raise ExecutionFailed("The database failed to run the query.", cause=type(error).__name__) from error
+            raise _failure(error, self._files) from error
         finally:
             self.execute_ms += (time.perf_counter() - started) * 1000
+
+
+def _failure(error: Exception, files: tuple[FileEntry, ...]) -> EngineError:
+    """What a database error means. Its text tells of files and SQL, so it goes no further than the log.
+
+    Raises StorageDamaged where a file is at fault.
+    """
+    if OUT_OF_MEMORY in str(error):
+        hint = "Narrow the question: name a series or a range of dates."
+        return ExecutionFailed("The database needs more memory than it may use.", hint)
+    check_files(files)
+    return ExecutionFailed("The database failed to run the query.", cause=type(error).__name__)
 
 
 class Result:
@@ -167,7 +184,7 @@ class Result:
         return {**self._timings, "execute": self._running.execute_ms}
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows, in order. Raises QueryTimeout, ExecutionFailed, also after some batches have been given."""
+        """The rows, in order. Raises QueryTimeout, ExecutionFailed, StorageDamaged, also after some batches."""
         return self._running.batches()
 
     def table(self) -> pa.Table:

@@ -17,6 +17,8 @@ LONG_MAX = 2**63 - 1
 DECIMAL_INTEGER_DIGITS_MAX = DECIMAL_PRECISION - DECIMAL_SCALE
 _INSTANT_PATTERN = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 _DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d")
+_WHOLE_PATTERN = re.compile(r"-?[0-9]{1,40}")
+_NUMBER_PATTERN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def literal(value: Scalar) -> Literal:
@@ -64,7 +66,7 @@ def coerce(constant: Literal, wanted: Type) -> Literal:
             return _decimal(_parsed_decimal(str(value)))
         case Type.LONG, Decimal() if value == value.to_integral_value():
             return _long(int(value))
-        case Type.LONG, str() if value.lstrip("-").isdecimal():
+        case Type.LONG, str() if _WHOLE_PATTERN.fullmatch(value):
             return _long(int(value))
         case _:
             raise InvalidLiteral(f"{value!s:.80} is not a {wanted.value}.", f"Give a {wanted.value}.")
@@ -159,10 +161,13 @@ def _plain(value: Decimal) -> Decimal:
 
 
 def _parsed_decimal(text: str) -> Decimal:
+    """Python would also read `1_000`, blanks, `nan` and the digits of other scripts."""
     try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise InvalidLiteral(f"{text!r:.80} is not a number.", "Give a decimal such as 101.5.") from error
+        if _NUMBER_PATTERN.fullmatch(text):
+            return Decimal(text)
+    except InvalidOperation:
+        pass
+    raise InvalidLiteral(f"{text!r:.80} is not a number.", "Give a decimal such as 101.5.")
 
 
 def _midnight(value: dt.datetime) -> Literal:

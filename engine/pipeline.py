@@ -39,12 +39,13 @@ class Engine:
         """The rows of a query, at the snapshot it names or the newest.
 
         With `keyset`, `Result.after` can tell where a page ended.
-        Raises QueryError, NotSupported, QueryTimeout, ExecutionFailed, ScanRefused; UnknownSnapshot of the catalog.
+        Raises QueryError, NotSupported, QueryTimeout, ExecutionFailed, ScanRefused; UnknownSnapshot and the errors of
+        storage of the catalog.
         """
         clock = _Clock()
         planned = plan(query, self.tables, self._passes)
         clock.lap("plan")
-        snapshot = self.snapshots.at(query.snapshot) if query.snapshot else self.snapshots.current()
+        snapshot = self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
         statement = lower(planned, files, keyset=keyset)

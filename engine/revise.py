@@ -18,6 +18,7 @@ from catalog.model import Type
 from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
 from engine.execute import Database
+from engine.lower import Statement
 
 INCOMING_SCHEMA = pa.schema(
     [
@@ -96,5 +97,5 @@ def news(database: Database, incoming: pa.Table, stored: ScanFiles, today: dt.da
             "hidden_series": [series for series, _ in stored.hidden],
             "hidden_sequences": [sequence for _, sequence in stored.hidden],
         }
-    statement = _NEWS.format(stored=_STORED if stored.files else _NOTHING_STORED)
-    return database.transform(statement, parameters, {"incoming": incoming})
+    sql = _NEWS.format(stored=_STORED if stored.files else _NOTHING_STORED)
+    return database.transform(Statement(sql, parameters, stored.files), {"incoming": incoming})

@@ -56,10 +56,10 @@ def test_rows_are_written_as_value_by_value(rows: Values, *, numbers_as_texts: b
     encoders = NUMBERS_AS_TEXTS if numbers_as_texts else NUMBERS_BARE
     fields = [(f'a "{type_.value}" 100%s', type_.value, type_) for type_ in Type]
     keys = [orjson.dumps(key).decode() for key, _, _ in fields]
-    expected = [
-        "{" + ",".join(f"{k}:{written(row[t], numbers_as_texts=numbers_as_texts)}" for k, t in zip(keys, Type)) + "}"
-        for row in rows
-    ]
+    expected: list[str] = []
+    for row in rows:
+        texts = [written(row[type_], numbers_as_texts=numbers_as_texts) for type_ in Type]
+        expected.append("{" + ",".join(map(":".join, zip(keys, texts, strict=True))) + "}")
     assert json_rows(batch_of(rows), fields, encoders) == expected
 
 

@@ -107,21 +107,20 @@ def _operation(given: Mapping[str, Any]) -> Operation:
 
 
 def _check_lists(variables: Any, items_max: int) -> None:
-    """Raises Problem `limit_exceeded` before graphql-core coerces long lists on the event loop: 50,000 rows a second."""
+    """Raises Problem `limit_exceeded`: coercing long lists, on the event loop, would hold up every other request."""
     found = 0
     pending: list[Any] = [variables]
     while pending:
-        match pending.pop():
-            case dict() as members:
-                pending.extend(cast("dict[str, Any]", members).values())
-            case list() as items:
-                found += len(cast("list[Any]", items))
-                pending.extend(cast("list[Any]", items))
-            case _:
-                pass
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending.extend(cast("dict[str, Any]", value).values())
+        elif isinstance(value, list):
+            items = cast("list[Any]", value)
+            found += len(items)
+            pending.extend(items)
         if found > items_max:
             details = {"limit": "graphql_upsert_rows_max", "value": items_max}
-            hint = "Split the request; large batches belong to /api/v1/financial-data/bulk, which takes more and is faster."
+            hint = "Split the request; /api/v1/financial-data/bulk takes larger batches, and is faster."
             raise Problem("limit_exceeded", f"The variables hold more than {items_max} items.", hint, details)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from api.graphql.building import Argument, extend_input, input_type
 from api.graphql.naming import camel
@@ -73,29 +73,27 @@ def filter_input(collection: Collection, table: Table) -> Any:
 def condition(given: Mapping[str, Any], table: Table, items_max: int) -> Expr:
     """What a filter input says about the rows of a table.
 
-    Raises Problem `invalid_parameter` where a null says nothing, `limit_exceeded` for more conditions, or a longer list,
-    than `items_max`;
-    InvalidLiteral where a value does not fit its column.
+    Raises Problem `invalid_parameter` where a null says nothing, `limit_exceeded` for more conditions than `items_max`
+    or a longer list; InvalidLiteral where a value does not fit its column.
     """
-    _check_size(given, items_max)
+    if (found := _count(given)) > items_max:
+        details = {"limit": "in_items_max", "value": items_max}
+        raise Problem("limit_exceeded", f"The filter has {found} conditions.", f"Give at most {items_max}.", details)
     return _condition(given, table, items_max)
 
 
-def _check_size(given: Mapping[str, Any], conditions_max: int) -> None:
-    """Raises Problem `limit_exceeded` for more comparisons; the list of an `in` is one, and bounded by itself."""
+def _count(given: Mapping[str, Any]) -> int:
+    """How many operators a filter has; the list of an `in` is one, and bounded by itself."""
     found = 0
-    pending: list[Any] = [given]
-    while pending:
-        match pending.pop():
-            case dict() as conditions:
-                pending.extend(cast("dict[str, Any]", conditions).values())
-            case list() as items if items and isinstance(items[0], dict):
-                pending.extend(cast("list[Any]", items))
+    for name, value in given.items():
+        match name:
+            case "and" | "or":
+                found += sum(_count(item) for item in value or ())
+            case "not":
+                found += _count(value or {})
             case _:
-                found += 1
-    if found > conditions_max:
-        details = {"limit": "in_items_max", "value": conditions_max}
-        raise Problem("limit_exceeded", f"The filter has {found} conditions.", f"Give at most {conditions_max}.", details)
+                found += len(value or ())
+    return found
 
 
 def _condition(given: Mapping[str, Any], table: Table, items_max: int) -> Expr:

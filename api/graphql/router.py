@@ -26,10 +26,11 @@ from api.graphql.request import Request
 from api.graphql.schema import build_schema
 from api.limits import Limits
 from api.problems import Problem
-from api.reading import Reader, read_headers
+from api.reading import TIMING_HEADER, Reader, read_headers
 from api.writing import Writer
 
 PATH = "/graphql"
+_VARY = {"Vary": "Accept"}
 
 
 def graphql_routes(reader: Reader, writer: Writer, limits: Limits, settings: Settings) -> list[Route]:
@@ -48,13 +49,13 @@ class Door:
 
     async def answer(self, http: HttpRequest) -> Response:
         if self._page and http.method != "POST" and "query" not in http.query_params and prefers_page(http):
-            return HTMLResponse(PAGE)
+            return HTMLResponse(PAGE, headers=_VARY)
         try:
             media_type = answer_type(http)
             return await self._execute(http, media_type)
         except Problem as problem:
             body = orjson.dumps(request_fault(problem))
-            return Response(body, problem.status, dict(problem.headers), "application/json")
+            return Response(body, problem.status, _VARY | dict(problem.headers), "application/json")
 
     async def _execute(self, http: HttpRequest, media_type: str) -> Response:
         request = Request(self._reader, self._writer, self._limits)
@@ -64,7 +65,7 @@ class Door:
             document = self._document(request, result)
             body = orjson.dumps(document)
         status = 400 if "data" not in document and media_type == GRAPHQL_JSON else 200
-        headers = {"Vary": "Accept", "Server-Timing": request.stopwatch.header()}
+        headers = _VARY | {TIMING_HEADER: request.stopwatch.header()}
         if request.snapshot is not None:
             headers |= read_headers(request.stopwatch, request.snapshot, request.as_of)
         return Response(body, status, headers, f"{media_type}; charset=utf-8")

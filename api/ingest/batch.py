@@ -140,7 +140,7 @@ def _check_name(field_name: str, value: str, limits: Limits) -> None:
 
 def _resolve(given: tuple[str | None, str | None], id_: str | None, checker: _Checker) -> tuple[str, Name | None]:
     """The id of a series, and its name where the row gives one."""
-    source, external_id = given[0] or checker.default_source, given[1]
+    source, external_id = checker.default_source if given[0] is None else given[0], given[1]
     if external_id is None:
         return _canonical(id_), None
     if source is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 import msgspec
@@ -43,7 +43,8 @@ def ingest_router(service: IngestService, limits: Limits) -> APIRouter:
         check_names(request.query_params.multi_items(), ("mode",))
         mode = _mode(request.query_params.get("mode", MODES[0]))
         _check_content_type(request.headers.get("content-type", JSON))
-        receipt = await service.write_json(await read_body(request, limits.body_bytes_max), mode)
+        with service.receiving() as count:
+            receipt = await service.write_json(await read_body(request, limits.body_bytes_max, count), mode)
         return Response(msgspec.json.encode(receipt), media_type=JSON, headers={SNAPSHOT_HEADER: receipt.snapshot})
 
     return router
@@ -61,13 +62,14 @@ def _check_content_type(content_type: str) -> None:
         raise Problem("unsupported_media_type", f"The body is {content_type[:80]!r}, not {JSON}.")
 
 
-async def read_body(request: Request, bytes_max: int) -> bytes:
-    """The body, read no further than a limit. Raises Problem `body_too_large`."""
+async def read_body(request: Request, bytes_max: int, count: Callable[[int], None]) -> bytes:
+    """The body, read no further than a limit; `count` is told each chunk's size. Raises Problem `body_too_large`."""
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > bytes_max:
         raise _too_large(bytes_max)
     body = bytearray()
     async for chunk in request.stream():
+        count(len(chunk))
         body += chunk
         if len(body) > bytes_max:
             raise _too_large(bytes_max)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,7 @@ from api.problems import Problem, problem_from
 from api.writing import Failure, Mode, Receipt
 from catalog.commit import RETRY_AFTER_SECONDS, Committed, Committer
 from catalog.errors import CatalogError, Overloaded
+from engine.errors import EngineError
 
 DECODERS_MAX = 2
 
@@ -30,6 +32,31 @@ class IngestService:
         self._committer = committer
         self._limits = limits
         self._decoders = anyio.CapacityLimiter(DECODERS_MAX)
+        self._received_bytes = 0
+
+    @contextmanager
+    def receiving(self) -> Generator[Callable[[int], None]]:
+        """Counts the bytes of one body from its first until it is answered for: `pending_bytes_max` bounds all bodies
+        together, those included that no decoder has come to yet. A lone body passes whatever its size.
+
+        What it yields is told the size of each chunk, and raises Problem `overloaded`.
+        """
+        counted = 0
+
+        def count(size_bytes: int) -> None:
+            nonlocal counted
+            if self._received_bytes > counted and self._received_bytes + size_bytes > self._limits.pending_bytes_max:
+                limit = self._limits.pending_bytes_max
+                raise _overloaded(
+                    Overloaded("Too much is waiting to be stored.", limit="pending_bytes_max", value=limit)
+                )
+            counted += size_bytes
+            self._received_bytes += size_bytes
+
+        try:
+            yield count
+        finally:
+            self._received_bytes -= counted
 
     async def write(self, document: Mapping[str, Any], mode: Mode) -> Receipt:
         """See `api.writing.Writer`."""
@@ -64,10 +91,8 @@ class IngestService:
         try:
             return await asyncio.wrap_future(self._committer.submit(batch, size_bytes))
         except Overloaded as error:
-            problem = problem_from(error)
-            problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-            raise problem from error
-        except CatalogError as error:
+            raise _overloaded(error) from error
+        except (CatalogError, EngineError) as error:
             raise problem_from(error) from error
 
     def _receipt(self, batch: Batch, committed: Committed[Outcome]) -> Receipt:
@@ -78,6 +103,12 @@ class IngestService:
         if outcome.rejected or (outcome.failures and _stored_nothing(batch, outcome)):
             raise _rejected(batch, outcome, listed)
         return Receipt(batch.points_total, outcome.points, failed, committed.token, listed)
+
+
+def _overloaded(error: Overloaded) -> Problem:
+    problem = problem_from(error)
+    problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return problem
 
 
 def _stored_nothing(batch: Batch, outcome: Outcome) -> bool:

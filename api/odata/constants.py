@@ -116,9 +116,7 @@ def _number(text: str) -> Literal:
     except InvalidOperation as error:
         raise InvalidLiteral(f"{text[:60]} has an exponent out of all bounds.", "Give a smaller exponent.") from error
     whole = digits.lstrip("+-").isdigit() and text[-1] not in "MmDdFf"
-    if whole and (abs(value) <= LONG_MAX or text[-1] in "Ll"):
-        return literal(int(value))
-    return literal(value)
+    return literal(int(value) if whole and -LONG_MAX - 1 <= value <= LONG_MAX else value)
 
 
 def _word(text: str) -> Literal:

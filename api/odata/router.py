@@ -26,7 +26,7 @@ from api.odata.negotiate import VERSION, XML, Format, accept_xml, check_version,
 from api.odata.options import Options, parse_options
 from api.odata.path import Shape, split_path
 from api.problems import Problem, problem_from
-from api.reading import Reader, Stopwatch, read_headers
+from api.reading import TIMING_HEADER, Reader, Stopwatch, read_headers
 
 MOUNT = "/odata"
 METADATA = "$metadata"
@@ -78,20 +78,22 @@ class _Door:
             options = parse_options(request.scope["query_string"].decode("latin-1"), self.limits)
         place = self._place(request)
         if not segments:
-            return self._service_document(request, options, place)
+            return self._service_document(request, options, place, stopwatch)
         if segments == (METADATA,):
-            return self._metadata(request, options)
+            return self._metadata(request, options, stopwatch)
         return await self.reader.run(lambda: self._data(request, segments, options, place, stopwatch))
 
-    def _service_document(self, request: Request, options: Options, place: Place) -> Response:
+    def _service_document(self, request: Request, options: Options, place: Place, stopwatch: Stopwatch) -> Response:
         options.only("$format")
         form = json_format(_accept(request), options.values.get("$format"))
-        return _response(request, service_document(self.reader.engine.tables, place.root, form), form.content_type)
+        with stopwatch.measure("render"):
+            body = service_document(self.reader.engine.tables, place.root, form)
+        return _response(request, body, form.content_type, {TIMING_HEADER: stopwatch.header()})
 
-    def _metadata(self, request: Request, options: Options) -> Response:
+    def _metadata(self, request: Request, options: Options, stopwatch: Stopwatch) -> Response:
         options.only("$format")
         accept_xml(_accept(request), options.values.get("$format"))
-        return _response(request, self.metadata, f"{XML};charset=utf-8")
+        return _response(request, self.metadata, f"{XML};charset=utf-8", {TIMING_HEADER: stopwatch.header()})
 
     def _data(
         self, request: Request, segments: tuple[str, ...], options: Options, place: Place, stopwatch: Stopwatch

@@ -20,6 +20,7 @@ from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Op, 
 
 WHITESPACE = " \t\n\r\v\f"
 LISTED_ITEMS_MAX = 64  # past this an `in` is a join with a bound list, not a list of parameters
+TEXT_LENGTH_MAX = 2**32 - 2  # DuckDB refuses a position past it; no text is as long
 
 
 class Parameters:
@@ -120,25 +121,47 @@ def _membership(expr: In, parameters: Parameters, *, keeps_rows: bool) -> exp.Ex
     items = [item for item in expr.items if item.value is not None]
     member = _member(arg, items, parameters)
     if len(items) < len(expr.items):
-        member = exp.or_(member, arg.copy().is_(exp.null()))
+        return exp.func("coalesce", member, exp.true())  # as the items left are none, only a null makes it null
     return member if keeps_rows else exp.func("coalesce", member, exp.false())
 
 
 def _member(arg: exp.Expr, items: list[Literal], parameters: Parameters) -> exp.Expr:
     if len(items) <= LISTED_ITEMS_MAX:
         return exp.In(this=arg, expressions=[constant(item, parameters) for item in items])
-    type_ = items[0].type
-    texts = [format(item.value, "f") if isinstance(item.value, Decimal) else item.value for item in items]
-    listed = parameters.add(texts)
-    if type_ is Type.DECIMAL:
-        listed = exp.cast(listed, f"{SQL_TYPES[type_]}[]", dialect="duckdb")
+    values: list[Any] = [item.value for item in items]
+    if any(isinstance(value_, Decimal) for value_ in values):
+        texts = [format(Decimal(value_), "f") for value_ in values]
+        listed = exp.cast(parameters.add(texts), f"{SQL_TYPES[Type.DECIMAL]}[]", dialect="duckdb")
+    else:
+        listed = parameters.add(values)
     return exp.In(this=arg, query=exp.select(exp.func("unnest", listed)).subquery())
 
 
 def _from_zero(text: exp.Expr, start: exp.Expr, length: exp.Expr | None = None) -> exp.Expr:
-    """A part of a text, counted from 0; a negative start counts from the end."""
-    first = exp.case().when(start >= 0, start + 1).else_(start.copy())
-    return _named("substring")(text, first, *([length] if length is not None else []))
+    """A part of a text, counted from 0; a negative start counts from the end, a negative length is none."""
+    tail = _named("substring")(text, _once(start, _from_one))
+    return tail if length is None else _named("substring")(tail, exp.Literal.number(1), _once(length, _length))
+
+
+def _once(arg: exp.Expr, body: Callable[[exp.Column], exp.Expr]) -> exp.Expr:
+    """What `body` makes of an argument that it names several times. Written out that often, nested calls would make a
+    text that doubles at each level."""
+    whole = exp.Lambda(this=body(exp.column("n")), expressions=[exp.to_identifier("n")])
+    return _named("list_extract")(_named("list_transform")(exp.Array(expressions=[arg]), whole), exp.Literal.number(1))
+
+
+def _from_one(start: exp.Column) -> exp.Expr:
+    inside = exp.case().when(start > TEXT_LENGTH_MAX, TEXT_LENGTH_MAX + 1).when(start >= 0, start + 1)
+    return inside.when(start < -TEXT_LENGTH_MAX, -TEXT_LENGTH_MAX).else_(start)
+
+
+def _length(length: exp.Column) -> exp.Expr:
+    return exp.case().when(length < 0, 0).when(length > TEXT_LENGTH_MAX, TEXT_LENGTH_MAX).else_(length)
+
+
+def _whole(name: str) -> Callable[[exp.Expr], exp.Expr]:
+    """A rounding function. Null where rounding up the greatest number leaves no room for it in the type."""
+    return lambda number: exp.TryCast(this=_named(name)(number), to=exp.DataType.build(SQL_TYPES[Type.DECIMAL]))
 
 
 def _position(text: exp.Expr, part: exp.Expr) -> exp.Expr:
@@ -182,7 +205,7 @@ _FUNCTIONS: dict[str, Callable[..., exp.Expr]] = {
     "second": _named("second"),
     "date": _day,
     "now": _named("now"),
-    "round": _named("round"),
-    "floor": _named("floor"),
-    "ceiling": _named("ceil"),
+    "round": _whole("round"),
+    "floor": _whole("floor"),
+    "ceiling": _whole("ceil"),
 }

@@ -19,7 +19,8 @@ from sqlglot import exp
 from catalog.model import Table
 from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES
-from engine.errors import ScanRefused
+from catalog.snapshot import FileEntry
+from engine.errors import QueryError, ScanRefused
 from engine.lower.expressions import Parameters, column, condition, value
 from engine.planner.bind import COUNT
 from engine.planner.model import ORIGINAL_RELEASE, Plan
@@ -32,17 +33,18 @@ KNOWN_SCHEMA_ID = 0
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL text and its bound parameters. How long it takes is not promised."""
+    """SQL text, its bound parameters, and the files it reads. How long it takes is not promised."""
 
     sql: str
     parameters: Mapping[str, Any]
+    files: tuple[FileEntry, ...] = ()
 
 
 def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
     """The statement that answers a plan from files.
 
     With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on.
-    Raises ScanRefused where the files hold what it cannot honour.
+    Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
     if files.delete_files:
         raise ScanRefused("The table holds delete files.", "Have them merged away before reading.")
@@ -52,7 +54,15 @@ def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
     select = _answer(plan, parameters, keyset=keyset)
     select = select.with_("stored", _stored(plan, files, parameters), copy=False)
     select = select.with_("chosen", _chosen(plan, files, parameters), copy=False)
-    return Statement(select.sql(DIALECT, copy=False), parameters.values)
+    return Statement(_text(select), parameters.values, files.files)
+
+
+def _text(select: exp.Select) -> str:
+    """A door bounds what it reads by its own measure; what sqlglot can write is bounded by Python's stack."""
+    try:
+        return select.sql(DIALECT, copy=False)
+    except RecursionError as error:
+        raise QueryError("The question is nested too deeply.", "Nest it less deeply.") from error
 
 
 def _select(*columns: exp.Expr) -> exp.Select:

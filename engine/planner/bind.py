@@ -9,6 +9,7 @@ from catalog.model import Table, Tables, Type
 from catalog.scan import ScanRequest
 from engine.errors import InvalidPage, UnknownTable, WrongType
 from engine.functions import column_type, type_of
+from engine.literals import LONG_MAX
 from engine.planner.model import Output, Plan, nodes
 from engine.query import (
     NULL,
@@ -75,15 +76,16 @@ def _total_order(asked: Iterable[Order], identity: tuple[str, ...], table: Table
     """The terms asked for, then the identity's columns that are not among them, so that no two rows tie."""
     terms: dict[Expr, Order] = {}
     for term in chain(asked, (Order(Field(name)) for name in identity)):
-        if type_of(term.by, table) is None:
-            raise WrongType("A null cannot be sorted by.", "Sort by a column.")
+        type_of(term.by, table)
+        if isinstance(term.by, Literal):
+            raise WrongType("A constant cannot be sorted by.", "Sort by a column.")
         terms.setdefault(term.by, term)
     return tuple(terms.values())
 
 
 def _checked(page: Page) -> Page:
-    if page.offset < 0 or (page.limit is not None and page.limit < 0):
-        raise InvalidPage("A page cannot begin before the first row or hold fewer than none.", "Give 0 or more.")
+    if not all(0 <= rows <= LONG_MAX for rows in (page.offset, page.limit or 0)):
+        raise InvalidPage("A page begins and ends at a number of rows.", f"Give 0 to {LONG_MAX}.")
     return page
 
 

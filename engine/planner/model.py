@@ -11,7 +11,6 @@ from catalog.model import Table, Type
 from catalog.scan import ScanRequest
 from engine.query import TRUE, And, Call, Compare, Expr, Field, In, Literal, Not, Or, Order, Page, View
 
-
 # The one column that is not read from the row itself: it is worked out from all revisions of the key.
 ORIGINAL_RELEASE = "is_original_release"
 

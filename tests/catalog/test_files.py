@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,19 @@ def test_the_iceberg_tables_follow_the_model(tmp_path: Path) -> None:
         DATA_POINTS.sort
     )
     lake.close()
+
+
+def test_services_that_start_at_once_make_one_lake(tmp_path: Path) -> None:
+    gate = threading.Barrier(4)
+
+    def start(folder: Path) -> None:
+        gate.wait()
+        Lake(folder, MODEL).close()
+
+    with ThreadPoolExecutor(4) as starters:
+        for turn in range(3):
+            for started in [starters.submit(start, tmp_path / f"{turn}") for _ in range(4)]:
+                started.result(60)
 
 
 @pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b"])

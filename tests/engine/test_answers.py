@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from catalog.identity import series_id
 from catalog.model import DATA_POINTS, SERIES, Table, Type
-from engine.literals import literal, typed_compare, typed_in
+from engine.errors import InvalidPage, QueryError, WrongType
+from engine.literals import LONG_MAX, literal, typed_compare, typed_in
+from engine.lower.expressions import Parameters, condition
 from engine.planner import PASSES
 from engine.query import NULL, Call, Expr, Field, Literal, Op, Order, Page, Query, View, all_of, any_of, negate
 from tests.support.evaluate import evaluate, sorted_rows
@@ -24,7 +26,9 @@ SOURCE = "TEST"
 NAMES = [f"S{n}" for n in range(12)]
 DAYS = [dt.date(2023, month, 1) for month in (1, 2, 3, 12)] + [dt.date(2024, 1, 1)]
 REVISIONS = [dt.date(2024, 1, day) for day in (2, 5, 9)]
-VALUES = [None, Decimal("-1.5"), Decimal(0), Decimal("0.000000000000000001"), Decimal("2.5"), Decimal(101)]
+GREATEST = Decimal("99999999999999999999.999999999999999999")
+LEAST = Decimal("-99999999999999999999.999999999999999999")
+VALUES = [None, Decimal("-1.5"), Decimal(0), Decimal("0.000000000000000001"), Decimal("2.5"), GREATEST, LEAST]
 TITLES = ["Alpha", "alpha beta", "100% of _it_", 'O\'Brien \\ "q"', "Ünïcode ☃", " padded ", ""]
 
 
@@ -102,7 +106,9 @@ def _values(table: Table) -> st.SearchStrategy[tuple[Expr, Type]]:
         if type_ is Type.STRING:
             calls += [(Call(name, (field,)), Type.STRING) for name in ("tolower", "toupper", "trim")]
             calls += [(Call("length", (field,)), Type.LONG), (Call("indexof", (field, literal("a"))), Type.LONG)]
-            calls += [(Call("substring", (field, literal(n), literal(2))), Type.STRING) for n in (0, 1, -2)]
+            calls += [(Call("substring", (field, literal(n))), Type.STRING) for n in (1, -9, LONG_MAX, -LONG_MAX)]
+            parts = [(0, 2), (1, 2), (-2, 2), (-9, 2), (1, -1), (0, LONG_MAX), (LONG_MAX, 2)]
+            calls += [(Call("substring", (field, literal(n), literal(k))), Type.STRING) for n, k in parts]
             calls += [(Call("concat", (field, literal("x"))), Type.STRING)]
         if type_ is Type.DATE:
             calls += [(Call(name, (field,)), Type.LONG) for name in ("year", "month", "day")]
@@ -123,6 +129,9 @@ def conditions(table: Table) -> st.SearchStrategy[Expr]:
                 lambda n: typed_in(expr, [literal(series_id("many", f"{i}")) for i in range(n)], table), st.just(80)
             )
             if type_ is Type.UUID
+            else st.nothing(),
+            st.just(typed_in(expr, [*map(literal, range(80)), literal(Decimal("1.5")), NULL], table))
+            if type_ in (Type.LONG, Type.DECIMAL)
             else st.nothing(),
         )
 
@@ -227,3 +236,35 @@ def test_long_lists_and_chains(lake: Warehouse, count: int) -> None:
     assert rows[0] == rows[1] == rows[2] != []
     excluded = lake.rows(Query("data_points", where=negate(listed)))
     assert len(excluded) + len(rows[0]) == len(lake.rows(Query("data_points")))
+
+
+def test_a_call_in_a_call_is_written_once(lake: Warehouse) -> None:
+    """An argument that is written out twice makes a text that doubles at each level."""
+    nested: Expr = Field("title")
+    for _ in range(10):
+        nested = Call("substring", (Field("title"), Call("length", (nested,)), literal(3)))
+    within = typed_in(nested, [literal("q"), NULL], SERIES)
+    for _ in range(10):
+        within = typed_in(within, [literal(True), NULL], SERIES)
+    assert len(condition(within, Parameters()).sql("duckdb")) < 5_000
+    assert lake.rows(Query("series", where=within)) == []
+
+
+def test_a_question_too_deep_to_write_out_is_refused(lake: Warehouse) -> None:
+    nested: Expr = Field("title")
+    for _ in range(300):
+        nested = Call("trim", (nested,))
+    with pytest.raises(QueryError, match="nested too deeply"):
+        lake.rows(Query("series", where=Call("contains", (nested, literal("a")))))
+
+
+@pytest.mark.parametrize("page", [Page(-1), Page(LONG_MAX + 1), Page(1, -1), Page(1, LONG_MAX + 1)])
+def test_a_page_that_no_answer_has_is_refused(lake: Warehouse, page: Page) -> None:
+    with pytest.raises(InvalidPage):
+        lake.rows(Query("series", page=page))
+
+
+@pytest.mark.parametrize("constant", [NULL, literal(1), literal("a"), literal(True)])
+def test_nothing_can_be_sorted_by_a_constant(lake: Warehouse, constant: Literal) -> None:
+    with pytest.raises(WrongType):
+        lake.rows(Query("series", order=(Order(constant),)))

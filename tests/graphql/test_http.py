@@ -172,6 +172,17 @@ def test_a_body_over_its_limit_is_refused(lake: Warehouse) -> None:
     assert (response.status_code, code_of(response)) == (413, "body_too_large")
 
 
+def test_long_lists_of_variables_are_refused_before_they_are_read(lake: Warehouse) -> None:
+    small = Service(lake, lake.limits.model_copy(update={"graphql_upsert_rows_max": 10}))
+    mutation = "mutation($b: BulkUpsertInput!) { bulkUpsertDataPoints(input: $b) { failed } }"
+    response = small.post({"query": mutation, "variables": {"b": {"dataPoints": [{"no": "point"}] * 11}}})
+    assert (response.status_code, code_of(response)) == (400, "limit_exceeded")
+    document = "query($f: SeriesFilter) { seriesList(filter: $f) { totalCount } }"
+    for count, refused in ((3, False), (4, True)):
+        filter_ = {"and": [{"title": {"in": ["x"] * 2}} for _ in range(count)]}
+        assert ("errors" in small.post({"query": document, "variables": {"f": filter_}}).json()) is refused
+
+
 def test_queries_run_over_get_and_mutations_do_not(service: Service) -> None:
     variables = orjson.dumps({"id": id_of(1)}).decode()
     parameters = {"query": "query($id: ID!) { series(id: $id) { title } }", "variables": variables}

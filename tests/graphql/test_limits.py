@@ -64,6 +64,15 @@ def test_lists_of_points_are_bounded(lake: Warehouse, door: GraphQLDoor) -> None
     assert answer.errors[0]["extensions"]["details"]["limit"] == "graphql_statement_points_max"
 
 
+def test_filters_are_bounded(door: GraphQLDoor) -> None:
+    document = "query($f: SeriesFilter) { seriesList(filter: $f) { totalCount } }"
+    wide = {"or": [{"title": {"contains": f"{n}"}} for n in range(door.limits.in_items_max + 1)]}
+    for filter_ in (wide, {"not": {"and": [wide]}}, {"title": {"in": ["x"] * (door.limits.in_items_max + 1)}}):
+        answer = door.ask(document, {"f": filter_})
+        assert answer.asked == []
+        assert answer.errors[0]["extensions"]["details"] == {"limit": "in_items_max", "value": door.limits.in_items_max}
+
+
 def test_lists_below_rows_do_not_multiply_without_end(lake: Warehouse, door: GraphQLDoor) -> None:
     nested = f'{{ series(id: "{id_of(0)}") {{ dataPoints {{ series {{ dataPoints {{ date }} }} }} }} }}'
     assert not door.ask(nested).errors

@@ -159,6 +159,7 @@ ROW_FAULTS: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "an empty name": (point(external_id="  "), "invalid_name", "external_id"),
     "a control character": (point(external_id="a\x00b"), "invalid_name", "external_id"),
     "a separator": (point(source="a\x1fb"), "invalid_name", "source"),
+    "an empty source": (point(source=""), "invalid_name", "source"),
     "a long name": (point(external_id="x" * 201), "invalid_name", "external_id"),
     "a wrong flag": (point(is_original_release="yes"), "wrong_type", "is_original_release"),
 }

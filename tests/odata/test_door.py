@@ -183,10 +183,10 @@ def test_errors_say_where(door: Door) -> None:
 
 def test_an_answer_names_a_snapshot_on_record(door: Door) -> None:
     """What a caller calls a snapshot never comes back as it was written: it would reach a header."""
-    for token in ("", "zzz", "zzz%0d%0aX-Evil:1", "%E6%97%A5", "1-2-3"):
+    for token in ("", "zzz", "zzz%0d%0aX-Evil:1", "%0d%0a0-0-0", "%E6%97%A5", "1-2-3"):
         for path in ("Series?$top=0", "Series?", "Series/$count?"):
             assert door.error(f"{path}&snapshot={token}", 404)["code"] == "unknown_snapshot"
-    assert door.get("Series/$count?snapshot=%0d%0a0x0-0-0").headers[SNAPSHOT_HEADER] == "0-0-0"
+    assert door.get("Series/$count?snapshot=0-0-0").headers[SNAPSHOT_HEADER] == "0-0-0"
 
 
 @pytest.mark.parametrize("path", ["", "$metadata", "Series", "Series/$count", f"Series({GDP})/title/$value"])
@@ -264,30 +264,6 @@ def test_hostile_texts_are_values(door: Door, text: str) -> None:
     )
     titles = {row["title"] for row in door.value(f"Series?{quoted}")}
     assert titles == {title for title in TITLES.values() if text in title}
-
-
-def test_null_table(door: Door) -> None:
-    """`eq` and `ne` are two-valued; an order against null is false, and true under not."""
-    base = f"Series({GDP})/DataPoints/$count?$filter="
-    counts = {
-        "value eq null": 1, "value ne null": 11, "null eq value": 1, "value ne 1.5": 11, "not (value eq 1.5)": 11,
-        "value lt 5": 3, "not (value lt 5)": 9, "value in (null,1.5)": 2, "not (value in (null,1.5))": 10,
-        "value gt null": 0, "not (value gt null)": 12, "null": 0, "true": 12, "null eq null": 12,
-    }  # fmt: skip
-    assert {text: int(door.get(base + text).text) for text in counts} == counts
-
-
-def test_conditions_compare_with_conditions(door: Door) -> None:
-    counts = {
-        "is_original_release eq (value eq null)": 1,
-        "(value eq null) eq is_original_release": 1,
-        "(value eq 1.5) eq (date eq 2020-01-01)": 13,
-        "(value gt 1) eq (value lt 5)": 3,
-        "not ((value eq 1.5) eq true)": 12,
-        "(value eq 1.5 or value eq 2.5) ne (value eq 1.5 and date eq 2020-01-01)": 1,
-        "value eq 1.5 eq true eq true eq false": 12,
-    }
-    assert {text: int(door.get(f"DataPoints/$count?$filter={text}").text) for text in counts} == counts
 
 
 def test_decimal_precision_of_numbers(door: Door) -> None:

@@ -59,6 +59,11 @@ def _key(value: Any) -> tuple[bool, Any]:
     return (False, 0) if value is None else (True, value.encode() if isinstance(value, str) else value)
 
 
+def _whole(number: Decimal) -> Decimal | None:
+    """A rounded number, or None where the stored type has no room for it."""
+    return number if abs(number) < 10**20 else None
+
+
 def _substring(text: str, start: int, length: int | None = None) -> str:
     first = start if start >= 0 else max(len(text) + start, 0)
     return text[first:] if length is None else text[first : first + max(length, 0)]
@@ -82,7 +87,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "minute": lambda instant: instant.minute,
     "second": lambda instant: instant.second,
     "date": lambda day: day.date() if hasattr(day, "date") else day,
-    "round": lambda number: Decimal(number).to_integral_value(ROUND_HALF_UP),
-    "floor": lambda number: Decimal(math.floor(number)),
-    "ceiling": lambda number: Decimal(math.ceil(number)),
+    "round": lambda number: _whole(Decimal(number).to_integral_value(ROUND_HALF_UP)),
+    "floor": lambda number: _whole(Decimal(math.floor(number))),
+    "ceiling": lambda number: _whole(Decimal(math.ceil(number))),
 }

@@ -1,0 +1,62 @@
+"""Statements that cannot be run: a damaged file, a telling data folder, too little memory, odd parameters."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from catalog.errors import StorageDamaged
+from engine.errors import ExecutionFailed
+from engine.execute import Database, DatabaseSettings
+from engine.lower import Statement
+from engine.query import Query
+from tests.support.warehouse import warehouse
+
+POINT = {"source": "S", "external_id": "A", "date": "2020-01-01", "value": "1", "revision_date": "2020-02-01"}
+
+
+@pytest.mark.parametrize("length", [None, 0, 100])
+def test_a_damaged_data_file_is_told_to_readers_and_writers(tmp_path: Path, length: int | None) -> None:
+    with warehouse(tmp_path) as lake:
+        lake.write({"data_points": [POINT]})
+    (file,) = (tmp_path / "warehouse" / "finlake" / "data_points" / "data").iterdir()
+    content = file.read_bytes()
+    file.unlink()
+    if length is not None:
+        file.write_bytes(content[:length])
+    with warehouse(tmp_path) as lake:
+        with pytest.raises(StorageDamaged) as told:
+            lake.rows(Query("data_points"))
+        assert told.value.details == {"file": file.name}
+        with pytest.raises(Exception, match="storage_damaged"):
+            lake.write({"data_points": [POINT | {"value": "2"}]})
+        assert len(lake.rows(Query("series"))) == 1
+
+
+@pytest.mark.parametrize("name", ["level=7/value=3", "is_deleted=true", "a[b]*", "it's"])
+def test_the_name_of_the_data_folder_says_nothing_of_the_rows(tmp_path: Path, name: str) -> None:
+    with warehouse(tmp_path / name) as lake:
+        token = lake.write({"data_points": [POINT]}).snapshot
+        assert lake.write({"data_points": [POINT]}).snapshot == token
+        assert [row["value"] for row in lake.rows(Query("data_points"))] == [1]
+        assert len(lake.rows(Query("series"))) == 1
+
+
+def test_too_little_memory_is_told(tmp_path: Path) -> None:
+    database = Database(DatabaseSettings(tmp_path, threads=1, memory="32MB", query_time_ms_max=30_000))
+    with pytest.raises(ExecutionFailed, match="more memory") as told:
+        list(database.open(Statement("SELECT list(range) FROM range(50000000)", {})).batches())
+    assert told.value.hint.startswith("Narrow")
+    database.close()
+
+
+def test_a_statement_that_cannot_start_leaves_no_timer(tmp_path: Path) -> None:
+    database = Database(DatabaseSettings(tmp_path, threads=1, memory="64MB", query_time_ms_max=30_000))
+    for value in (object(), "\ud800", 2**200):
+        with pytest.raises((ExecutionFailed, RuntimeError)):
+            database.open(Statement("SELECT $value", {"value": value}))
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    assert all(timer.finished.is_set() for timer in timers)
+    database.close()
