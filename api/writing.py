@@ -50,8 +50,8 @@ class Failure:
 class Receipt:
     """What became of a batch that is committed and fsynced.
 
-    The three numbers count data points. `successful` counts those that are stored now, those stored before included. `snapshot` is the token
-    of a state that holds them all. `failures` may be cut short by a limit; `failed` never is.
+    The three numbers count data points; `successful` are those that are stored now, those stored before included.
+    `snapshot` is the token of a state that holds them all. `failures` may be cut short by a limit; `failed` never is.
     """
 
     total_processed: int

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import psutil
 
@@ -51,7 +52,7 @@ class MemoryWatch:
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.peak_mb = 0.0
 
-    def __enter__(self) -> MemoryWatch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -183,8 +183,8 @@ def render(lines: Sequence[Line]) -> str:
     rows = "\n".join(f"| {line.what} | {line.figure} | {line.target} | {line.verdict} |" for line in lines)
     return f"""# Results
 
-Made by `make bench` on {machine()}. Every figure of a run comes from that one run; trust ratios over
-digits. Reads: {REPEATS} different questions after {WARM_UP} to warm up, all parties asked in turn, medians in milliseconds.
+Made by `make bench` on {machine()}. Every figure of a run comes from that one run; trust ratios
+over digits. Reads: {REPEATS} different questions after {WARM_UP} to warm up, all parties asked in turn, medians.
 
 | what | figure | target | verdict |
 |---|---|---|---|

@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 from starlette.requests import Request as HttpRequest
 
+from api.bodies import read_body
 from api.limits import Limits
 from api.problems import Problem
 from api.reading import Stopwatch
@@ -32,7 +33,7 @@ async def read_operation(http: HttpRequest, limits: Limits, stopwatch: Stopwatch
         if http.query_params:
             raise _unknown("parameter", next(iter(http.query_params)), "Send everything in the body.")
         _check_content_type(http)
-        content = await _body(http, limits.graphql_body_bytes_max)
+        content = await read_body(http, limits.graphql_body_bytes_max, "graphql_body_bytes_max")
         with stopwatch.measure("decode"):
             operation = _operation(_object(_parsed(content, "The body")))
     else:
@@ -46,19 +47,6 @@ def _check_content_type(http: HttpRequest) -> None:
     charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
     if media_type != "application/json" or any(charset not in ("utf-8", "utf8") for charset in charsets):
         raise Problem("unsupported_media_type", "The body is not declared as JSON in UTF-8.")
-
-
-async def _body(http: HttpRequest, bytes_max: int) -> bytes:
-    """The body, read no further than its limit. Raises Problem `body_too_large`."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in http.stream():
-        size += len(chunk)
-        if size > bytes_max:
-            details = {"limit": "graphql_body_bytes_max", "value": bytes_max}
-            raise Problem("body_too_large", f"The body is larger than {bytes_max} bytes.", details=details)
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _from_query_string(http: HttpRequest, limits: Limits) -> Mapping[str, Any]:

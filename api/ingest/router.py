@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from api.bodies import read_body
 from api.ingest.service import IngestService
 from api.limits import Limits
 from api.parameters import check_names
@@ -44,7 +45,9 @@ def ingest_router(service: IngestService, limits: Limits) -> APIRouter:
         mode = _mode(request.query_params.get("mode", MODES[0]))
         _check_content_type(request.headers.get("content-type", JSON))
         with service.receiving() as count:
-            receipt = await service.write_json(await read_body(request, limits.body_bytes_max, count), mode)
+            receipt = await service.write_json(
+                await read_body(request, limits.body_bytes_max, "body_bytes_max", count), mode
+            )
         return Response(msgspec.json.encode(receipt), media_type=JSON, headers={SNAPSHOT_HEADER: receipt.snapshot})
 
     return router
@@ -60,25 +63,3 @@ def _mode(text: str) -> Mode:
 def _check_content_type(content_type: str) -> None:
     if content_type.split(";", maxsplit=1)[0].strip().lower() != JSON:
         raise Problem("unsupported_media_type", f"The body is {content_type[:80]!r}, not {JSON}.")
-
-
-async def read_body(request: Request, bytes_max: int, count: Callable[[int], None]) -> bytes:
-    """The body, read no further than a limit; `count` is told each chunk's size. Raises Problem `body_too_large`."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > bytes_max:
-        raise _too_large(bytes_max)
-    body = bytearray()
-    async for chunk in request.stream():
-        count(len(chunk))
-        body += chunk
-        if len(body) > bytes_max:
-            raise _too_large(bytes_max)
-    return bytes(body)
-
-
-def _too_large(bytes_max: int) -> Problem:
-    return Problem(
-        "body_too_large",
-        f"The body is larger than {bytes_max} bytes.",
-        details={"limit": "body_bytes_max", "value": bytes_max},
-    )

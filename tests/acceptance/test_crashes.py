@@ -1,4 +1,4 @@
-"""Stopped in the middle: by SIGKILL nothing acknowledged is lost and no batch is torn; by SIGTERM what runs is finished."""
+"""Stopped in the middle: SIGKILL loses nothing acknowledged and tears no batch; SIGTERM finishes what runs."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class _Service(Client):
         self.documents.append(document)
         points = document["data_points"]
         failures = tuple(
-            Failure("data_points", index, "value", "invalid_row", "Seven.")
+            Failure("data_points", index, "value", "invalid_number", "Seven.")
             for index, point in enumerate(points)
             if point["value"].endswith("7")
         )

@@ -97,7 +97,8 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "series by parts of titles": (
         "Series?$select=id,title&$filter=startswith(title,'A') and contains(title,'lph') or endswith(units,'x')&$top=5",
         """{ seriesList(first: 5, filter: {or: [
-              {title: {startsWith: "A", contains: "lph"}}, {units: {endsWith: "x"}}]}) { edges { node { id title } } } }""",
+              {title: {startsWith: "A", contains: "lph"}}, {units: {endsWith: "x"}}]}) {
+              edges { node { id title } } } }""",
     ),
     "series among ids": (
         f"Series?$select=id,title&$filter=id in ({B},{A})&$top=5",
