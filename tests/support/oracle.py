@@ -43,8 +43,18 @@ class Oracle:
     revisions: dict[Key, dict[dt.date, tuple[Decimal | None, bool | None]]] = field(default_factory=dict)
 
     def post(self, points: Iterable[Point], today: dt.date) -> None:
-        """One batch: points with a revision date first, each list in its order."""
-        listed = list(points)
+        """One batch: points with a revision date first, each list in its order.
+
+        A row that the batch as a whole leaves with the value it had is not stored again, whatever it went through.
+        """
+        before = {key: dict(stored) for key, stored in self.revisions.items()}
+        self._apply(list(points), today)
+        for key, stored in before.items():
+            for day, row in stored.items():
+                if self.revisions[key][day][0] == row[0]:
+                    self.revisions[key][day] = row
+
+    def _apply(self, listed: list[Point], today: dt.date) -> None:
         for point in listed:
             if point.revision_date is not None:
                 self._store(point, point.revision_date)
