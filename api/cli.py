@@ -1,7 +1,9 @@
-"""The command line: finlake serve, demo, ingest. Exit status 0: done; 1: it failed; 2: the command was wrong."""
+"""The command line: finlake serve, demo, ingest, compact. Exit status 0: done; 1: it failed; 2: the command was wrong."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -74,6 +76,13 @@ def ingest_command(
         outcomes = [ingest.file(path) for path in files]
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)
+
+
+@app.command("compact")
+def compact_command() -> None:
+    """Merge the files of each partition, so that reads need less. Works beside a running service."""
+    _settings()
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "api.maintain"], check=False).returncode)  # noqa: S603
 
 
 def main() -> None:

@@ -248,15 +248,23 @@ class Committer(Generic[B, R]):
 
     def _resolve(self, table: Table, commit_id: str, files: tuple[str, ...], error: Exception) -> int:
         """After a failure whose outcome is not known: the id of the snapshot if it landed, else the error."""
-        try:
-            fresh = self._lake.load(table)
-        except CatalogError as unreachable:
-            raise CommitUnknown("The connection to the catalog was lost during a commit.") from unreachable
-        for snapshot in fresh.metadata.snapshots:
-            if snapshot.summary is not None and snapshot.summary.additional_properties.get(COMMIT_ID) == commit_id:
-                return snapshot.snapshot_id
-        discard(fresh.io, files)
-        raise error
+        snapshot_id = landed(self._lake, table, commit_id)
+        if snapshot_id is None:
+            discard(self._lake.io, files)
+            raise error
+        return snapshot_id
+
+
+def landed(lake: Lake, table: Table, commit_id: str) -> int | None:
+    """The snapshot that a commit made, None where it made none. Raises CommitUnknown where that cannot be found out."""
+    try:
+        fresh = lake.load(table)
+    except CatalogError as unreachable:
+        raise CommitUnknown("The connection to the catalog was lost during a commit.") from unreachable
+    for snapshot in fresh.metadata.snapshots:
+        if snapshot.summary is not None and snapshot.summary.additional_properties.get(COMMIT_ID) == commit_id:
+            return snapshot.snapshot_id
+    return None
 
 
 def _append_files(target: IcebergTable, files: tuple[str, ...], commit_id: str) -> None:

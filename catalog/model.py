@@ -23,6 +23,10 @@ class Type(Enum):
     LONG = "long"  # int, 64 bits
 
 
+SUPERSEDED = "superseded_on"
+FIRST_REVISION = "first_revision"
+BASE_LEVEL = 2  # 0 is a fresh append, 1 a merged delta
+
 DECIMAL_PRECISION = 38
 DECIMAL_SCALE = 18
 
@@ -218,8 +222,9 @@ DATA_POINTS = Table(
             Type.BOOLEAN,
             "True for the first publication: as the crawler said, else the earliest revision on record.",
         ),
-        Column(6, "superseded_on", Type.DATE, "An upper bound of the row's validity, set by merges.", hidden=True),
-        *_housekeeping(7),
+        Column(6, SUPERSEDED, Type.DATE, "An upper bound of the row's validity, set by merges.", hidden=True),
+        Column(7, FIRST_REVISION, Type.DATE, "The earliest revision date of the key, set by merges.", hidden=True),
+        *_housekeeping(8),
     ),
     key=("series_id", "date"),
     sort=("series_id", "date", "revision_date"),

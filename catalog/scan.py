@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from catalog.errors import StorageDamaged
 from catalog.iceberg import reading
+from catalog.model import BASE_LEVEL
 from catalog.snapshot import FileEntry, LakeSnapshot, TableSnapshot
 
 
@@ -71,7 +73,7 @@ class ScanRequest:
     domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScanFiles:
     """The files that may hold matching rows, in commit order. It is not promised that they do hold one.
 
@@ -84,6 +86,23 @@ class ScanFiles:
     delete_files: int
     schema_id: int
     hidden: tuple[tuple[str, int], ...] = ()
+
+    @cached_property
+    def settled(self) -> tuple[FileEntry, ...]:
+        """The base files of partitions of which only base files are wanted: no two of their rows share a key.
+
+        A delta file that was pruned away holds no row that matters here, so it does not unsettle its partition.
+        """
+        return tuple(file for file in self.files if file.partition not in self._unsettled)
+
+    @cached_property
+    def mixed(self) -> tuple[FileEntry, ...]:
+        """The other files: rows of one key may stand in several of them."""
+        return tuple(file for file in self.files if file.partition in self._unsettled)
+
+    @cached_property
+    def _unsettled(self) -> frozenset[str | None]:
+        return frozenset(file.partition for file in self.files if file.level < BASE_LEVEL)
 
 
 def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:

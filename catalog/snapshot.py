@@ -35,13 +35,14 @@ _ID_PATTERN = re.compile(r"0|[1-9a-f][0-9a-f]{0,15}")
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """A data file. `bounds` holds (least, greatest) of the columns whose statistics the manifest keeps and that have
-    a value at all; `sequence` is the data sequence number of its commit."""
+    a value at all; `sequence` is the data sequence number of its commit; `level` is that of its rows."""
 
     path: str
     partition: str | None
     sequence: int
     rows: int
     size_bytes: int
+    level: int
     bounds: Mapping[str, tuple[Any, Any]]
 
 
@@ -207,13 +208,15 @@ def _file_entry(table: Table, entry: ManifestEntry) -> FileEntry:
     if data_file.content is not DataFileContent.DATA or entry.sequence_number is None:
         raise StorageDamaged("A data manifest holds an entry that is no data file.")
     partition = data_file.partition[0] if len(data_file.partition) else None
+    bounds = dict(_bounds(table, data_file))
     return FileEntry(
         path=data_file.file_path.removeprefix("file://"),
         partition=partition,
         sequence=entry.sequence_number,
         rows=data_file.record_count,
         size_bytes=data_file.file_size_in_bytes,
-        bounds=dict(_bounds(table, data_file)),
+        level=bounds["level"][0],
+        bounds=bounds,
     )
 
 

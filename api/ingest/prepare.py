@@ -229,6 +229,7 @@ def _key_domains(incoming: pa.Table) -> Mapping[str, Domain]:
 def _with_bookkeeping(rows: pa.Table, now: dt.datetime) -> pa.Table:
     constants = {
         "superseded_on": None,
+        "first_revision": None,
         "is_deleted": False,
         "created_at": now,
         "updated_at": now,

@@ -1,9 +1,9 @@
 """From a plan to SQL in the dialect of the engine that runs it.
 
-The statement has three steps. `stored` reads the files, and gives each row its effective sequence: the `seq` it
-carries, else the sequence number of its file. `chosen` tests what may be tested on stored rows and picks one row an
-identity: by revision date as the view says, the greatest effective sequence among rows of one revision. The last
-step drops deleted rows, tests the rest of the conditions, sorts and pages.
+Partitions that hold base files only are read by a plain filter (`settled`): a base row knows how long it holds. Where
+deltas are among the files, `stored` gives each row its effective sequence, the `seq` it carries, else the sequence
+number of its file, and `chosen` picks one row an identity: by revision date as the view says, by the greatest effective
+sequence among rows of one revision. The last step drops deleted rows, tests the rest of the conditions, sorts and pages.
 
 No value of a caller is ever pasted into the text: each becomes a named parameter.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from catalog.model import Table
+from catalog.model import FIRST_REVISION, SUPERSEDED, Table
 from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES
 from catalog.snapshot import FileEntry
@@ -29,6 +29,7 @@ from engine.query import TRUE, Order, View
 DIALECT = "duckdb"
 SORT_PREFIX = "sort_"
 KNOWN_SCHEMA_ID = 0
+ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,10 @@ def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
     if files.schema_id != KNOWN_SCHEMA_ID:
         raise ScanRefused(f"The table's schema {files.schema_id} is not known.", "Update finlake.")
     parameters = Parameters()
+    steps = _steps(plan, files, parameters)
     select = _answer(plan, parameters, keyset=keyset)
-    select = select.with_("stored", _stored(plan, files, parameters), copy=False)
-    select = select.with_("chosen", _chosen(plan, files, parameters), copy=False)
+    for name, step in steps.items():
+        select = select.with_(name, step, copy=False)
     return Statement(_text(select), parameters.values, files.files)
 
 
@@ -65,6 +67,24 @@ def _text(select: exp.Select) -> str:
         raise QueryError("The question is nested too deeply.", "Nest it less deeply.") from error
 
 
+def _steps(plan: Plan, files: ScanFiles, parameters: Parameters) -> dict[str, exp.Query]:
+    """The common table expressions, the last of which holds the rows to answer from."""
+    if not files.files:
+        return {ROWS: _no_rows(plan.table, plan.columns)}
+    if not files.mixed:
+        return {ROWS: _settled(plan, files, parameters)}
+    stored = {"stored": _stored(plan, files.mixed, parameters)}
+    if not files.settled:
+        return {**stored, ROWS: _chosen(plan, files, parameters)}
+    branches = {"chosen": _chosen(plan, files, parameters), "settled": _settled(plan, files, parameters)}
+    union = exp.Union(this=_all_of(plan, "chosen"), expression=_all_of(plan, "settled"), distinct=False)
+    return {**stored, **branches, ROWS: union}
+
+
+def _all_of(plan: Plan, name: str) -> exp.Select:
+    return _select(*(column(each) for each in plan.columns)).from_(exp.to_table(name), copy=False)
+
+
 def _select(*columns: exp.Expr) -> exp.Select:
     """Built, like all here, without the copies that sqlglot's builders make: a tree is used once."""
     return exp.Select(expressions=list(columns))
@@ -74,17 +94,61 @@ def _named(expr: exp.Expr, name: str) -> exp.Alias:
     return exp.Alias(this=expr, alias=exp.to_identifier(name, quoted=True))
 
 
-def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
-    if not files.files:
-        return _no_rows(plan.table, plan.columns)
-    # A folder named like a partition, as in `level=7`, would put its value in the place of the stored column.
-    plain = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
-    source = exp.func("read_parquet", parameters.add([file.path for file in files.files]), plain)
-    sequences = parameters.add([file.sequence for file in files.files])
+def _stored(plan: Plan, files: tuple[FileEntry, ...], parameters: Parameters) -> exp.Select:
+    """The rows of files in which one key may stand several times, with the effective sequence that orders them."""
+    sequences = parameters.add([file.sequence for file in files])
     of_file = exp.func("list_extract", sequences, exp.cast(exp.column("file_index") + 1, "bigint"))
     columns = [column(name) for name in plan.columns if name != "seq"]
     effective = _named(exp.func("coalesce", column("seq"), of_file), "seq")
-    return _select(*columns, effective).from_(source, copy=False)
+    return _select(*columns, effective).from_(_parquet(files, parameters), copy=False)
+
+
+def _parquet(files: tuple[FileEntry, ...], parameters: Parameters) -> exp.Expr:
+    return exp.func("read_parquet", parameters.add([file.path for file in files]))
+
+
+def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
+    """The rows to choose out of base files alone: each knows when it holds, so that a filter finds them."""
+    columns = [_settled_column(plan, name) for name in plan.columns]
+    select = _select(*columns).from_(_parquet(files.settled, parameters), copy=False)
+    for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
+        select = select.where(test, copy=False)
+    if plan.view is View.FIRST:
+        select = select.where(_is_first(plan), copy=False)
+    return select
+
+
+def _settled_column(plan: Plan, name: str) -> exp.Expr:
+    if name != ORIGINAL_RELEASE or plan.table.revision is None:
+        return column(name)
+    return _named(exp.func("coalesce", column(name), _is_first(plan)), name)
+
+
+def _is_first(plan: Plan) -> exp.Expr:
+    return exp.EQ(this=column(plan.table.revision or ""), expression=column(FIRST_REVISION))
+
+
+def _validity(plan: Plan, parameters: Parameters) -> list[exp.Expr]:
+    """A base row that is superseded by the day asked for is no latest one; where deltas exist, others may be neither."""
+    if plan.table.revision is None or plan.view is not View.LATEST:
+        return []
+    open_end = exp.Is(this=column(SUPERSEDED), expression=exp.null())
+    if plan.as_of is None:
+        return [open_end]
+    later = exp.GT(this=column(SUPERSEDED), expression=parameters.add(plan.as_of))
+    return [exp.Paren(this=exp.Or(this=open_end, expression=later))]
+
+
+def _stored_tests(plan: Plan, files: ScanFiles, parameters: Parameters) -> list[exp.Expr]:
+    """What may be tested on a stored row, whatever other rows its key has."""
+    tests: list[exp.Expr] = []
+    if plan.stored_where != TRUE:
+        tests.append(condition(plan.stored_where, parameters))
+    if plan.table.revision and plan.as_of is not None:
+        tests.append(exp.LTE(this=column(plan.table.revision), expression=parameters.add(plan.as_of)))
+    if files.hidden:
+        tests.append(_alive(plan.table, files, parameters))
+    return tests
 
 
 def _no_rows(table: Table, names: tuple[str, ...]) -> exp.Select:
@@ -93,14 +157,10 @@ def _no_rows(table: Table, names: tuple[str, ...]) -> exp.Select:
 
 
 def _chosen(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
-    select = _select(*(_chosen_column(plan, name) for name in plan.columns)).from_(exp.to_table("stored"), copy=False)
-    if plan.stored_where != TRUE:
-        select = select.where(condition(plan.stored_where, parameters), copy=False)
-    if plan.table.revision and plan.as_of is not None:
-        known = exp.LTE(this=column(plan.table.revision), expression=parameters.add(plan.as_of))
-        select = select.where(known, copy=False)
-    if files.hidden:
-        select = select.where(_alive(plan.table, files, parameters), copy=False)
+    columns = (_chosen_column(plan, name) for name in plan.columns)
+    select = _select(*columns).from_(exp.to_table("stored"), copy=False)
+    for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
+        select = select.where(test, copy=False)
     return select.qualify(exp.EQ(this=_row_number(plan), expression=exp.Literal.number(1)), copy=False)
 
 
@@ -109,9 +169,8 @@ def _chosen_column(plan: Plan, name: str) -> exp.Expr:
     if name != ORIGINAL_RELEASE or plan.table.revision is None:
         return column(name)
     revision = column(plan.table.revision)
-    earliest = exp.Window(
-        this=exp.func("min", column(plan.table.revision)), partition_by=[column(key) for key in plan.table.key]
-    )
+    known = exp.func("coalesce", column(FIRST_REVISION), column(plan.table.revision))
+    earliest = exp.Window(this=exp.func("min", known), partition_by=[column(key) for key in plan.table.key])
     said = exp.func("coalesce", column(name), exp.EQ(this=revision, expression=earliest))
     return _named(said, name)
 
@@ -139,7 +198,7 @@ def _alive(table: Table, files: ScanFiles, parameters: Parameters) -> exp.Expr:
 
 def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
     select = _select(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
-    select = select.from_(exp.to_table("chosen"), copy=False)
+    select = select.from_(exp.to_table(ROWS), copy=False)
     select = select.where(exp.Not(this=column("is_deleted")), copy=False)
     if plan.where != TRUE:
         select = select.where(condition(plan.where, parameters), copy=False)

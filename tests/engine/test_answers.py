@@ -45,6 +45,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
             lake.write({"data_points": [point.document(SOURCE) for point in batch]})
             if turn % 2:
                 lake.write({"source": {"name": SOURCE}, "series": [{"external_id": "S0", "units": f"turn {turn}"}]})
+            if turn == 1:
+                lake.compact()
         yield lake
 
 

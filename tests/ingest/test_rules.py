@@ -220,6 +220,10 @@ class Ledger(RuleBasedStateMachine):
         self.oracle.delete(series)
 
     @rule()
+    def compact(self) -> None:
+        self.lake.compact()
+
+    @rule()
     def sleep(self) -> None:
         self.lake.clock.now += dt.timedelta(days=1)
 

@@ -30,6 +30,7 @@ def points(*names: str) -> pa.Table:
             "value": Decimal(1),
             "is_original_release": None,
             "superseded_on": None,
+            "first_revision": None,
             "is_deleted": False,
             "created_at": NOW,
             "updated_at": NOW,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from api.config import Settings
 from api.ingest.service import IngestService
 from api.limits import Limits
 from api.writing import Mode, Receipt
+from catalog.maintenance import Merged, base_merge, partitions_due
+from catalog.model import DATA_POINTS
+from engine.merge import merging_of
 from engine.pipeline import Engine
 from engine.planner import Pass
 from engine.query import Query
@@ -60,6 +64,15 @@ class Warehouse:
     def table(self, query: Query) -> pa.Table:
         with self.engine.answer(query) as result:
             return result.table()
+
+    def compact(self) -> list[Merged]:
+        """Base merges of every partition that holds deltas."""
+        merging = merging_of(self.services.database)
+        with ThreadPoolExecutor(2) as executor:
+            snapshots = self.engine.snapshots
+            due = partitions_due(snapshots.current(), DATA_POINTS)
+            done = (base_merge(self.services.lake, snapshots, DATA_POINTS, each, merging, executor) for each in due)
+            return [merged for merged in done if merged is not None]
 
     def other_engine(self, passes: tuple[Pass, ...], *, prunes: bool) -> Engine:
         """An engine over the same lake that leaves passes out or prunes no file."""

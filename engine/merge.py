@@ -1,0 +1,92 @@
+"""Base merges: the surviving rows of some files, with what lets a reader do without a window.
+
+Of the rows of one (series, date, revision date) the one with the greatest effective sequence survives, with the
+earliest `created_at`. Each row then learns by which revision it is superseded, and which revision was the first.
+Rows of deleted lives are left out; tombstones stay, as they go on superseding what is before them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catalog.maintenance import Merging
+from catalog.model import BASE_LEVEL
+from catalog.scan import ScanFiles
+from engine.execute import Database
+
+_ALIVE = """
+    SELECT * FROM (
+        SELECT * REPLACE (coalesce(seq, list_extract($sequences, CAST(file_index + 1 AS BIGINT))) AS seq)
+        FROM read_parquet($files)
+    )
+    WHERE seq > coalesce(list_extract($hidden_sequences, list_position($hidden_series, series_id)), -1)
+"""
+
+_MERGED = f"""
+WITH alive AS ({_ALIVE}),
+kept AS (
+    SELECT * REPLACE (min(created_at) OVER (PARTITION BY series_id, date, revision_date) AS created_at)
+    FROM alive
+    QUALIFY row_number() OVER (PARTITION BY series_id, date, revision_date ORDER BY seq DESC) = 1
+)
+SELECT * REPLACE (
+    lead(revision_date) OVER (PARTITION BY series_id, date ORDER BY revision_date) AS superseded_on,
+    min(revision_date) OVER (PARTITION BY series_id, date) AS first_revision,
+    {BASE_LEVEL} AS level
+)
+FROM kept
+"""
+
+_CHECKSUM = "SELECT count(*) AS keys, bit_xor(hash(series_id, date, revision_date)) AS checksum FROM ({rows})"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChecksum:
+    """What the keys of some rows come to: how many there are, and the exclusive or of their hashes."""
+
+    keys: int
+    checksum: int | None
+
+
+def merge(database: Database, files: ScanFiles) -> pa.Table:
+    """The base rows that replace the rows of `files`, in no order. They must be all files that share a key."""
+    return database.transform(_MERGED, _parameters(files), {})
+
+
+def keys_before(database: Database, files: ScanFiles) -> KeyChecksum:
+    """Of the distinct keys alive in the inputs of a merge."""
+    rows = f"SELECT DISTINCT series_id, date, revision_date FROM ({_ALIVE})"
+    return _checksum(database.transform(_CHECKSUM.format(rows=rows), _parameters(files), {}))
+
+
+def keys_after(database: Database, paths: tuple[str, ...]) -> KeyChecksum:
+    """Of all rows of written files: a key that stands there twice is counted twice."""
+    if not paths:
+        return KeyChecksum(0, None)  # everything was of deleted lives
+    rows = "SELECT series_id, date, revision_date FROM read_parquet($files)"
+    return _checksum(database.transform(_CHECKSUM.format(rows=rows), {"files": list(paths)}, {}))
+
+
+def merging_of(database: Database) -> Merging:
+    """What `catalog.maintenance` needs of the engine."""
+
+    def agrees(files: ScanFiles, paths: tuple[str, ...]) -> bool:
+        return keys_before(database, files) == keys_after(database, paths)
+
+    return Merging(lambda files: merge(database, files), agrees)
+
+
+def _checksum(table: pa.Table) -> KeyChecksum:
+    (row,) = table.to_pylist()
+    return KeyChecksum(row["keys"], row["checksum"])
+
+
+def _parameters(files: ScanFiles) -> dict[str, object]:
+    return {
+        "files": [file.path for file in files.files],
+        "sequences": [file.sequence for file in files.files],
+        "hidden_series": [series for series, _ in files.hidden],
+        "hidden_sequences": [sequence for _, sequence in files.hidden],
+    }
