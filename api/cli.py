@@ -1,4 +1,4 @@
-"""The command line: finlake serve, demo, ingest, compact. Exit status 0: done; 1: it failed; 2: the command was wrong."""
+"""The command line: finlake serve, demo, ingest, compact. Exit status: 0 done, 1 failed, 2 wrong command."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def ingest_command(
 def compact_command() -> None:
     """Merge the files of each partition, so that reads need less. Works beside a running service."""
     _settings()
-    raise typer.Exit(subprocess.run([sys.executable, "-m", "api.maintain"], check=False).returncode)  # noqa: S603
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "api.maintain"], check=False).returncode)
 
 
 def main() -> None:

@@ -58,7 +58,9 @@ def _report(done: list[Merged | None]) -> None:
     merged = [each for each in done if each is not None]
     before, after = sum(each.files_before for each in merged), sum(each.files_after for each in merged)
     rows = sum(each.rows_before for each in merged), sum(each.rows_after for each in merged)
-    console.print(f"{len(merged)} partitions merged: {before:,} files into {after:,}, {rows[0]:,} rows into {rows[1]:,}.")
+    console.print(
+        f"{len(merged)} partitions merged: {before:,} files into {after:,}, {rows[0]:,} rows into {rows[1]:,}."
+    )
     if len(merged) < len(done):
         console.print(f"{len(done) - len(merged)} partitions were left alone: another merge was faster.")
 

@@ -74,20 +74,31 @@ def base_merge(
     if not inputs.files:
         return None
     rows = merging.merge(inputs)
+    outputs = _write(lake, table, inputs, rows, merging, executor)
+    _replace(lake, table, inputs.files, outputs)
+    rows_before = sum(file.rows for file in inputs.files)
+    return Merged(partition, len(inputs.files), len(outputs), rows_before, rows.num_rows)
+
+
+def _write(
+    lake: Lake, table: Table, inputs: ScanFiles, rows: pa.Table, merging: Merging, executor: Executor
+) -> tuple[str, ...]:
+    """Locations of the written and checked base files; none are left behind where this raises."""
     target = lake.load(table)
     written: list[str] = []
     try:
         for part in _cut(rows.sort_by([(name, "ascending") for name in table.sort]), table):
             written.extend(stage(table, part, target, executor))
-        outputs = tuple(written)
-        if not merging.agrees(inputs, tuple(path.removeprefix("file://") for path in outputs)):
-            raise StorageDamaged("A merge did not write what it read; it was not committed.")
-        _replace(lake, table, inputs.files, outputs)
+        _check(merging.agrees(inputs, tuple(location.removeprefix("file://") for location in written)))
     except BaseException:
         discard(lake.io, tuple(written))
         raise
-    rows_before = sum(file.rows for file in inputs.files)
-    return Merged(partition, len(inputs.files), len(outputs), rows_before, rows.num_rows)
+    return tuple(written)
+
+
+def _check(agrees: bool) -> None:
+    if not agrees:
+        raise StorageDamaged("A merge did not write what it read; it was not committed.")
 
 
 def _inputs(snapshot: LakeSnapshot, stored: TableSnapshot, partition: str | None) -> ScanFiles:
@@ -121,7 +132,11 @@ def _cut(ordered: pa.Table, table: Table) -> Iterator[pa.Table]:
 
 
 def _replace(lake: Lake, table: Table, victims: tuple[FileEntry, ...], outputs: tuple[str, ...]) -> None:
-    """Commit outputs in the place of victims, whatever was appended meanwhile. Raises Outdated, CommitFailed."""
+    """Commit outputs in the place of victims, whatever was appended meanwhile.
+
+    Outputs are removed only where it is certain that no snapshot holds them. Raises Outdated, CommitFailed,
+    CommitUnknown, and the errors of storage.
+    """
     commit_id = str(uuid.uuid4())
     for _ in range(ATTEMPTS_MAX):
         target = lake.load(table)
@@ -131,12 +146,16 @@ def _replace(lake: Lake, table: Table, victims: tuple[FileEntry, ...], outputs: 
         except CommitFailedException:
             time.sleep(random.uniform(0, WAIT_SECONDS_MAX))  # noqa: S311 - spreads rivals, guards nothing
             continue
-        except ValidationException as error:
+        except (Outdated, ValidationException) as error:
+            discard(lake.io, outputs)
             raise Outdated from error
         except Exception:
-            if landed(lake, table, commit_id) is None:
-                raise
+            if landed(lake, table, commit_id) is not None:
+                return
+            discard(lake.io, outputs)
+            raise
         return
+    discard(lake.io, outputs)
     raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
 
 

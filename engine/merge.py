@@ -15,17 +15,18 @@ from catalog.maintenance import Merging
 from catalog.model import BASE_LEVEL
 from catalog.scan import ScanFiles
 from engine.execute import Database
+from engine.lower import Statement
 
 _ALIVE = """
     SELECT * FROM (
         SELECT * REPLACE (coalesce(seq, list_extract($sequences, CAST(file_index + 1 AS BIGINT))) AS seq)
-        FROM read_parquet($files)
+        FROM read_parquet($files, hive_partitioning = false)
     )
     WHERE seq > coalesce(list_extract($hidden_sequences, list_position($hidden_series, series_id)), -1)
 """
 
-_MERGED = f"""
-WITH alive AS ({_ALIVE}),
+_MERGED = """
+WITH alive AS ({alive}),
 kept AS (
     SELECT * REPLACE (min(created_at) OVER (PARTITION BY series_id, date, revision_date) AS created_at)
     FROM alive
@@ -34,11 +35,13 @@ kept AS (
 SELECT * REPLACE (
     lead(revision_date) OVER (PARTITION BY series_id, date ORDER BY revision_date) AS superseded_on,
     min(revision_date) OVER (PARTITION BY series_id, date) AS first_revision,
-    {BASE_LEVEL} AS level
+    {level} AS level
 )
 FROM kept
 """
 
+_KEYS_BEFORE = "SELECT DISTINCT series_id, date, revision_date FROM ({alive})"
+_KEYS_AFTER = "SELECT series_id, date, revision_date FROM read_parquet($files, hive_partitioning = false)"
 _CHECKSUM = "SELECT count(*) AS keys, bit_xor(hash(series_id, date, revision_date)) AS checksum FROM ({rows})"
 
 
@@ -52,21 +55,21 @@ class KeyChecksum:
 
 def merge(database: Database, files: ScanFiles) -> pa.Table:
     """The base rows that replace the rows of `files`, in no order. They must be all files that share a key."""
-    return database.transform(_MERGED, _parameters(files), {})
+    return database.transform(_statement(_MERGED.format(alive=_ALIVE, level=BASE_LEVEL), files), {})
 
 
 def keys_before(database: Database, files: ScanFiles) -> KeyChecksum:
     """Of the distinct keys alive in the inputs of a merge."""
-    rows = f"SELECT DISTINCT series_id, date, revision_date FROM ({_ALIVE})"
-    return _checksum(database.transform(_CHECKSUM.format(rows=rows), _parameters(files), {}))
+    sql = _CHECKSUM.format(rows=_KEYS_BEFORE.format(alive=_ALIVE))
+    return _checksum(database.transform(_statement(sql, files), {}))
 
 
 def keys_after(database: Database, paths: tuple[str, ...]) -> KeyChecksum:
     """Of all rows of written files: a key that stands there twice is counted twice."""
     if not paths:
         return KeyChecksum(0, None)  # everything was of deleted lives
-    rows = "SELECT series_id, date, revision_date FROM read_parquet($files)"
-    return _checksum(database.transform(_CHECKSUM.format(rows=rows), {"files": list(paths)}, {}))
+    statement = Statement(_CHECKSUM.format(rows=_KEYS_AFTER), {"files": list(paths)}, ())
+    return _checksum(database.transform(statement, {}))
 
 
 def merging_of(database: Database) -> Merging:
@@ -83,10 +86,11 @@ def _checksum(table: pa.Table) -> KeyChecksum:
     return KeyChecksum(row["keys"], row["checksum"])
 
 
-def _parameters(files: ScanFiles) -> dict[str, object]:
-    return {
+def _statement(sql: str, files: ScanFiles) -> Statement:
+    parameters = {
         "files": [file.path for file in files.files],
         "sequences": [file.sequence for file in files.files],
         "hidden_series": [series for series, _ in files.hidden],
         "hidden_sequences": [sequence for _, sequence in files.hidden],
     }
+    return Statement(sql, parameters, files.files)

@@ -3,7 +3,7 @@
 Partitions that hold base files only are read by a plain filter (`settled`): a base row knows how long it holds. Where
 deltas are among the files, `stored` gives each row its effective sequence, the `seq` it carries, else the sequence
 number of its file, and `chosen` picks one row an identity: by revision date as the view says, by the greatest effective
-sequence among rows of one revision. The last step drops deleted rows, tests the rest of the conditions, sorts and pages.
+sequence among rows of one revision. The last step drops deleted rows, tests what is left to test, sorts and pages.
 
 No value of a caller is ever pasted into the text: each becomes a named parameter.
 """
@@ -104,7 +104,9 @@ def _stored(plan: Plan, files: tuple[FileEntry, ...], parameters: Parameters) ->
 
 
 def _parquet(files: tuple[FileEntry, ...], parameters: Parameters) -> exp.Expr:
-    return exp.func("read_parquet", parameters.add([file.path for file in files]))
+    # A folder named like a partition, as in `level=7`, would put its value in the place of the stored column.
+    plain = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
+    return exp.func("read_parquet", parameters.add([file.path for file in files]), plain)
 
 
 def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
@@ -129,7 +131,7 @@ def _is_first(plan: Plan) -> exp.Expr:
 
 
 def _validity(plan: Plan, parameters: Parameters) -> list[exp.Expr]:
-    """A base row that is superseded by the day asked for is no latest one; where deltas exist, others may be neither."""
+    """A base row superseded by the day asked for is not the latest one; of the others, a delta may still beat some."""
     if plan.table.revision is None or plan.view is not View.LATEST:
         return []
     open_end = exp.Is(this=column(SUPERSEDED), expression=exp.null())
