@@ -75,6 +75,7 @@ class Document:
 
 
 Row = TypeVar("Row", bound=Struct)
+Shaped = TypeVar("Shaped")
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _rows = msgspec.json.Decoder(list[Raw])
@@ -95,6 +96,15 @@ def decode(body: bytes | bytearray) -> Document:
     return Document(source, series, points, indexes, total, tuple(failures))
 
 
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+def fields_of(body: bytes) -> dict[str, Raw]:
+    """The fields of one JSON object, not looked into. Raises Problem `malformed_json`, `invalid_body`."""
+    _check_utf8(body)
+    return _decoded(_fields.decode, body)
+
+
 def _check_utf8(body: bytes | bytearray) -> None:
     """Once and for all parts: the decoder looks at the texts of a part only when it comes to it."""
     try:
@@ -103,11 +113,11 @@ def _check_utf8(body: bytes | bytearray) -> None:
         raise Problem("malformed_json", f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
 
 
-def _decoded(decoder: Callable[[Any], Row], body: Any) -> Row:
+def _decoded(decoder: Callable[[Any], Shaped], body: Any) -> Shaped:
     try:
         return decoder(body)
     except msgspec.ValidationError as error:
-        raise Problem("invalid_body", f"The body has not the shape of a bulk document: {error}.") from error
+        raise Problem("invalid_body", f"The body has not the right shape: {error}.") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise Problem("malformed_json", f"The body is not JSON: {error}.") from error
 

@@ -13,7 +13,7 @@ import anyio.to_thread
 import msgspec
 
 from api.ingest.batch import Batch, batch_of
-from api.ingest.decode import decode
+from api.ingest.decode import decode, fields_of
 from api.ingest.prepare import Outcome
 from api.limits import Limits
 from api.problems import Problem, problem_from
@@ -68,11 +68,24 @@ class IngestService:
         committed = await self._commit(batch, len(body))
         return self._receipt(batch, committed)
 
+    async def update_series(self, series_id: str, body: bytes) -> Receipt:
+        """Set the fields of an existing series from a JSON object; absent ones keep their values, null clears.
+
+        Raises Problem `unknown_entity`, `malformed_json`, `invalid_body`, `rejected_batch`, and those of storage.
+        """
+        document = {"series": [{**fields_of(body), "series_id": series_id}]}
+        content = msgspec.json.encode(document)
+        batch = await anyio.to_thread.run_sync(self._decoded, content, "atomic", limiter=self._decoders)
+        committed = await self._commit(batch, len(body))
+        if any(failure.code == "unknown_series" for failure in committed.outcome.failures):
+            raise _unknown(series_id)
+        return self._receipt(batch, committed)
+
     async def delete_series(self, series_id: str) -> Receipt:
         """See `api.writing.Writer`."""
         committed = await self._commit(Batch("atomic", deletes=series_id), len(series_id))
         if not committed.outcome.found:
-            raise Problem("unknown_entity", f"There is no series {series_id}.")
+            raise _unknown(series_id)
         return Receipt(0, 0, 0, committed.token)
 
     def _decoded(self, body: bytes, mode: Mode) -> Batch:
@@ -109,6 +122,10 @@ def _overloaded(error: Overloaded) -> Problem:
     problem = problem_from(error)
     problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return problem
+
+
+def _unknown(series_id: str) -> Problem:
+    return Problem("unknown_entity", f"There is no series {series_id}.")
 
 
 def _stored_nothing(batch: Batch, outcome: Outcome) -> bool:
