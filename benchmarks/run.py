@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import platform
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -81,16 +82,21 @@ def measure(folder: Path) -> list[Line]:
             load_seconds = load(service, bodies)
             reads = read(service, vintages, copy)
             again_seconds = load(service, bodies)
+            merge_seconds = compact(folder / "lake")
+            merged = read(service, vintages, copy)
     finally:
         service.stop()
+    # The files that the merge replaced are on disk beside those that replaced them.
     size = sum(path.stat().st_size for path in (folder / "lake").rglob("*.parquet"))
     return [
         Line("rows", f"{vintages.rows:,} of {vintages.path.name}"),
         *load_lines(vintages.rows, load_seconds, again_seconds, floor_seconds),
         *read_lines(reads),
+        Line("`finlake compact` of these rows, process start included", f"{merge_seconds:.1f} s"),
+        *(Line(f"one series as of a day after it, {door}", f"{merged[door].text()} ms") for door in DOORS),
         target("resident memory, the greatest of the whole run", memory.peak_mb, MEMORY_MB_MAX, "MB"),
         Line("resident memory, idle and empty", f"{idle_mb:.0f} MB"),
-        Line("Parquet on disk", f"{size / vintages.rows:.1f} bytes a row"),
+        Line("Parquet on disk, the files that the merge replaced included", f"{size / vintages.rows:.1f} bytes a row"),
     ]
 
 
@@ -104,6 +110,14 @@ def load(service: Service, bodies: Sequence[bytes]) -> float:
             answer.raise_for_status()
             if answer.json()["failed"]:
                 raise RuntimeError(f"Rows were refused: {answer.text[:300]}")
+    return time.perf_counter() - started
+
+
+def compact(data_dir: Path) -> float:
+    """Merge all partitions, in a process of its own beside the service; seconds it took."""
+    started = time.perf_counter()
+    environment = os.environ | {"FINLAKE_DATA_DIR": str(data_dir)}
+    subprocess.run([sys.executable, "-m", "api.cli", "compact"], cwd=ROOT, env=environment, check=True)
     return time.perf_counter() - started
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +18,7 @@ import pytest
 from catalog.identity import series_id
 from tests.conftest import SHARED
 from tests.support.server import running_server
+from tests.support.tree import ROOT
 from tests.support.vintages import Fact, Vintages, generated
 
 ROWS_A_REQUEST = 50_000
@@ -39,10 +44,14 @@ def vintages(tmp_path_factory: pytest.TempPathFactory) -> Vintages:
 
 
 @pytest.fixture(scope="module")
-def client(vintages: Vintages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("acceptance") / "lake"
+
+
+@pytest.fixture(scope="module")
+def client(vintages: Vintages, folder: Path) -> Iterator[httpx.Client]:
     """A service that holds every row of the vintages."""
     limits = {"page_rows_max": 250_000, "graphql_points_max": 250_000}
-    folder = tmp_path_factory.mktemp("acceptance") / "lake"
     with running_server(folder, **limits) as url, httpx.Client(base_url=url, timeout=120) as client:
         stored = 0
         for document in vintages.documents(ROWS_A_REQUEST):
@@ -96,6 +105,20 @@ def test_one_series_by_itself(client: httpx.Client, vintages: Vintages, names: d
     for id_, name in names.items():
         answer = client.get(f"/odata/Series({id_})/DataPoints", params={"asOf": day.isoformat()})
         assert facts({id_: name}, rows_of(answer)) == {fact for fact in known if fact[:2] == name}, name
+
+
+def test_a_merge_changes_no_answer(
+    client: httpx.Client, vintages: Vintages, names: dict[str, tuple[str, str]], folder: Path
+) -> None:
+    """The last test of the module: from here on the partitions hold base files, beside the running service."""
+    environment = os.environ | {"FINLAKE_DATA_DIR": str(folder)}
+    subprocess.run([sys.executable, "-m", "api.cli", "compact"], cwd=ROOT, env=environment, check=True)
+    files = client.get("/health/detailed").json()["tables"]["data_points"]["files"]
+    assert files <= 16
+    days = [*vintages.days()[::6], dt.date(2003, 12, 31)]
+    differences = {day: len(odata_facts(client, day, names) ^ vintages.known(day)) for day in days}
+    assert sum(differences.values()) == 0, differences
+    assert client.get("/odata/Revisions/$count").text == str(vintages.rows)
 
 
 def odata_facts(client: httpx.Client, day: dt.date, names: dict[str, tuple[str, str]]) -> set[Fact]:
