@@ -16,14 +16,7 @@ from catalog.model import BASE_LEVEL
 from catalog.scan import ScanFiles
 from engine.execute import Database
 from engine.lower import Statement
-
-_ALIVE = """
-    SELECT * FROM (
-        SELECT * REPLACE (coalesce(seq, list_extract($sequences, CAST(file_index + 1 AS BIGINT))) AS seq)
-        FROM read_parquet($files, hive_partitioning = false)
-    )
-    WHERE seq > coalesce(list_extract($hidden_sequences, list_position($hidden_series, series_id)), -1)
-"""
+from engine.stored import ALIVE, alive_parameters
 
 _MERGED = """
 WITH alive AS ({alive}),
@@ -55,12 +48,12 @@ class KeyChecksum:
 
 def merge(database: Database, files: ScanFiles) -> pa.Table:
     """The base rows that replace the rows of `files`, in no order. They must be all files that share a key."""
-    return database.transform(_statement(_MERGED.format(alive=_ALIVE, level=BASE_LEVEL), files), {})
+    return database.transform(_statement(_MERGED.format(alive=ALIVE, level=BASE_LEVEL), files), {})
 
 
 def keys_before(database: Database, files: ScanFiles) -> KeyChecksum:
     """Of the distinct keys alive in the inputs of a merge."""
-    sql = _CHECKSUM.format(rows=_KEYS_BEFORE.format(alive=_ALIVE))
+    sql = _CHECKSUM.format(rows=_KEYS_BEFORE.format(alive=ALIVE))
     return _checksum(database.transform(_statement(sql, files), {}))
 
 
@@ -87,10 +80,4 @@ def _checksum(table: pa.Table) -> KeyChecksum:
 
 
 def _statement(sql: str, files: ScanFiles) -> Statement:
-    parameters = {
-        "files": [file.path for file in files.files],
-        "sequences": [file.sequence for file in files.files],
-        "hidden_series": [series for series, _ in files.hidden],
-        "hidden_sequences": [sequence for _, sequence in files.hidden],
-    }
-    return Statement(sql, parameters, files.files)
+    return Statement(sql, alive_parameters(files), files.files)

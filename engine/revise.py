@@ -19,6 +19,7 @@ from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
 from engine.execute import Database
 from engine.lower import Statement
+from engine.stored import ALIVE, alive_parameters
 
 INCOMING_SCHEMA = pa.schema(
     [
@@ -31,17 +32,12 @@ INCOMING_SCHEMA = pa.schema(
     ]
 )
 
-_STORED = """
+_STORED = f"""
     SELECT s.series_id, s.date, s.revision_date, s.value, s.is_deleted
-    FROM (
-        SELECT series_id, date, revision_date, value, is_deleted,
-               coalesce(seq, list_extract($sequences, CAST(file_index + 1 AS BIGINT))) AS seq
-        FROM read_parquet($files, hive_partitioning = false)
-    ) s
+    FROM ({ALIVE}) s
     SEMI JOIN incoming i ON s.series_id = i.series_id AND s.date = i.date
-    WHERE s.seq > coalesce(list_extract($hidden_sequences, list_position($hidden_series, s.series_id)), -1)
     QUALIFY row_number() OVER (PARTITION BY s.series_id, s.date, s.revision_date ORDER BY s.seq DESC) = 1
-"""
+"""  # noqa: S608 - constants alone
 
 _NOTHING_STORED = """
     SELECT series_id, date, revision_date, value, false AS is_deleted FROM incoming WHERE false
@@ -91,11 +87,6 @@ def news(database: Database, incoming: pa.Table, stored: ScanFiles, today: dt.da
     """
     parameters: dict[str, object] = {"today": today}
     if stored.files:
-        parameters |= {
-            "files": [file.path for file in stored.files],
-            "sequences": [file.sequence for file in stored.files],
-            "hidden_series": [series for series, _ in stored.hidden],
-            "hidden_sequences": [sequence for _, sequence in stored.hidden],
-        }
+        parameters |= alive_parameters(stored)
     sql = _NEWS.format(stored=_STORED if stored.files else _NOTHING_STORED)
     return database.transform(Statement(sql, parameters, stored.files), {"incoming": incoming})

@@ -12,7 +12,7 @@ from api.limits import Limits
 from api.odata.compile import compile_url
 from api.problems import PROBLEMS, Problem
 from catalog.model import MODEL
-from tests.odata.printing import printed
+from tests.support.printing import printed
 
 SERIES = "9f0c6a52-0f5e-5c43-a9ac-1f2b6d3f8a11"
 CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("cases.yaml").read_text("utf-8"))

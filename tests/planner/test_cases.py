@@ -22,7 +22,7 @@ from engine.planner import PASSES, plan
 from engine.planner.model import Plan
 from engine.query import Query
 from tests.support.oracle import Point
-from tests.support.printing import printed
+from tests.support.printing import printed, text_of
 from tests.support.warehouse import Warehouse, warehouse
 
 CASES = Path(__file__).parent / "cases.yaml"
@@ -71,7 +71,7 @@ def answered(case: dict[str, Any], lake: Warehouse) -> dict[str, Any]:
     return {
         "name": case["name"],
         "ask": case["ask"],
-        "query": named(printed(query)),
+        "query": named(printed(query).replace("\n", "; ")),
         "passes": changes(query, lake),
         "files": f"{len(scan.files)} of {scan.considered}",
         "sql": statement.sql,
@@ -98,7 +98,7 @@ def changes(query: Query, lake: Warehouse) -> dict[str, list[str]]:
 def shown(value: Any) -> str:
     if hasattr(value, "domains"):
         return ", ".join(f"{name} {_domain(domain)}" for name, domain in sorted(value.domains.items()))
-    return ", ".join(value) if isinstance(value, tuple) else printed(value)
+    return ", ".join(value) if isinstance(value, tuple) else text_of(value)
 
 
 def _domain(domain: Domain) -> str:
