@@ -20,7 +20,8 @@ from api.compression import Compressed
 from api.config import Settings
 from api.graphql.router import graphql_routes
 from api.ingest.batch import Batch
-from api.ingest.prepare import Outcome, Preparer
+from api.ingest.outcome import Outcome
+from api.ingest.prepare import Preparer
 from api.ingest.router import ingest_router
 from api.ingest.service import IngestService
 from api.limits import Limits
@@ -29,6 +30,7 @@ from api.operations import Metrics, Observed, operations_router
 from api.parameters import check_names
 from api.problems import Problem, problem_from
 from api.reading import Reader
+from catalog.batches import BatchLog
 from catalog.commit import Committer
 from catalog.errors import CatalogError
 from catalog.iceberg import Lake
@@ -57,6 +59,7 @@ class Services:
     """What the doors share, in the order it is closed."""
 
     committer: Committer[Batch, Outcome]
+    batches: BatchLog
     database: Database
     lake: Lake
     engine: Engine
@@ -79,15 +82,17 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     database = Database(
         DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
     )
+    batches = BatchLog(lake, snapshots, clock)
     committer = Committer(
         lake,
         snapshots,
-        Preparer(database, clock),
-        alone=lambda batch: batch.deletes is not None,
+        Preparer(database, batches, clock),
+        batches,
+        alone=lambda batch: batch.is_alone,
         pending_bytes_max=limits.pending_bytes_max,
         writer_threads=settings.writer_threads,
     )
-    return Services(committer, database, lake, Engine(snapshots, database))
+    return Services(committer, batches, database, lake, Engine(snapshots, database))
 
 
 def create_app() -> FastAPI:
@@ -109,7 +114,7 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> FastAPI
 
     app = FastAPI(title="finlake", version=VERSION, lifespan=lifespan, redirect_slashes=False)
     reader = Reader(services.engine, limits)
-    writer = IngestService(services.committer, limits)
+    writer = IngestService(services.committer, services.batches, limits)
     metrics = Metrics(lambda: services.committer.pending_bytes)
     app.add_middleware(Compressed)
     app.add_middleware(Observed, metrics=metrics)

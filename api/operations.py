@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.ingest.batch import Batch
-from api.ingest.prepare import Outcome
+from api.ingest.outcome import Outcome
 from api.logging import log_request
 from api.parameters import check_names
 from api.reading import SNAPSHOT_HEADER, Reader

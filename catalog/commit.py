@@ -23,6 +23,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import Table as IcebergTable
 
+from catalog.batches import BatchLog, BatchRecord, summary_of
 from catalog.errors import CatalogError, CommitFailed, CommitUnknown, Overloaded, ShuttingDown
 from catalog.iceberg import Lake, translated
 from catalog.model import Table
@@ -41,10 +42,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[R]):
-    """What batches come to on one snapshot: the rows to append by table, and one outcome a batch."""
+    """What batches come to on one snapshot: the rows to append by table, one outcome a batch, and what to put on
+    record of those that were not on record before."""
 
     rows: Mapping[str, pa.Table]
     outcomes: Sequence[R]
+    records: Sequence[BatchRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Committer(Generic[B, R]):
         lake: Lake,
         snapshots: Snapshots,
         prepare: Prepare[B, R],
+        batches: BatchLog,
         *,
         alone: Callable[[B], bool],
         pending_bytes_max: int,
@@ -97,6 +101,7 @@ class Committer(Generic[B, R]):
         self._lake = lake
         self._snapshots = snapshots
         self._prepare = prepare
+        self._batches = batches
         self._alone = alone
         self._pending_bytes_max = pending_bytes_max
         self._pending_bytes = 0
@@ -191,12 +196,25 @@ class Committer(Generic[B, R]):
         for attempt in range(ATTEMPTS_MAX):
             snapshot = self._snapshots.current()
             prepared = self._prepare(snapshot, batches)
+            before = len(stored)
             try:
-                return self._append_all(snapshot, prepared, stored), prepared.outcomes
+                token = self._append_all(snapshot, prepared, stored)
             except _Conflict:
                 longest = min(WAIT_SECONDS_MIN * 2**attempt, WAIT_SECONDS_MAX)
                 time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - spreads rivals, guards nothing
+            else:
+                self._record(prepared, token, is_stored=len(stored) > before)
+                return token, prepared.outcomes
         raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
+
+    def _record(self, prepared: Prepared[R], token: str, *, is_stored: bool) -> None:
+        """Put the batches on record. Where something was stored, a failure of that is no failure of the commit: the
+        snapshot's summary names the batches with a key."""
+        try:
+            self._batches.record(prepared.records, token)
+        except CatalogError:
+            if not is_stored:
+                raise
 
     def _append_all(self, snapshot: LakeSnapshot, prepared: Prepared[R], stored: list[str]) -> str:
         """Append to each table that has rows; the token of the state after that. Raises _Conflict."""
@@ -205,7 +223,9 @@ class Committer(Generic[B, R]):
         try:
             while waiting:
                 staged = waiting.popleft()
-                ids[staged.table.name] = self._append(staged)
+                # The last commit completes the batches, so it is the one that names them.
+                properties = {} if waiting else summary_of(prepared.records)
+                ids[staged.table.name] = self._append(staged, properties)
                 stored.append(staged.table.name)
         finally:
             for staged in waiting:
@@ -232,13 +252,13 @@ class Committer(Generic[B, R]):
             raise _Conflict
         return _Staged(table, target, stage(table, rows, target, self._writers))
 
-    def _append(self, staged: _Staged) -> int:
+    def _append(self, staged: _Staged, properties: Mapping[str, str]) -> int:
         """Append files in one commit upon the head they were staged for; the new snapshot's id. Raises _Conflict."""
         table, target, files = staged.table, staged.target, staged.files
         commit_id = str(uuid.uuid4())
         try:
             with translated():
-                _append_files(target, files, commit_id)
+                _append_files(target, files, {**properties, COMMIT_ID: commit_id})
         except CommitFailedException as error:
             discard(target.io, files)
             raise _Conflict from error
@@ -267,11 +287,11 @@ def landed(lake: Lake, table: Table, commit_id: str) -> int | None:
     return None
 
 
-def _append_files(target: IcebergTable, files: tuple[str, ...], commit_id: str) -> None:
+def _append_files(target: IcebergTable, files: tuple[str, ...], properties: dict[str, str]) -> None:
     """One commit of staged files, on a Table that was loaded for it and is dropped after it."""
     with (
         target.transaction() as transaction,
-        transaction.update_snapshot(snapshot_properties={COMMIT_ID: commit_id}).merge_append() as append,
+        transaction.update_snapshot(snapshot_properties=properties).merge_append() as append,
     ):
         for location in files:
             append.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))

@@ -20,7 +20,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform, TruncateTransform
 from pyiceberg.types import NestedField
-from sqlalchemy import event, select
+from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
@@ -80,6 +80,12 @@ class Lake:
         )
         with translated(), self._catalog.engine.connect() as connection:
             return {name: location or "" for name, location in connection.execute(statement)}
+
+    @contextmanager
+    def transaction(self) -> Generator[Connection]:
+        """A transaction of the catalog's database, for tables of our own beside Iceberg's; durable once it ends."""
+        with translated(), self._catalog.engine.begin() as connection:
+            yield connection
 
     def read_metadata(self, location: str) -> TableMetadata:
         with reading(location):

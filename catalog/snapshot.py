@@ -116,6 +116,16 @@ class Snapshots:
                 self._locations = locations
             return self._current
 
+    def summaries(self, name: str) -> Mapping[int, str]:
+        """A property of the snapshots on record, by snapshot id, as the newest state that was read knows them."""
+        with self._lock:
+            return {
+                snapshot.snapshot_id: snapshot.summary.additional_properties[name]
+                for _, metadata in self._metadata.values()
+                for snapshot in metadata.snapshots
+                if snapshot.summary is not None and name in snapshot.summary.additional_properties
+            }
+
     def at(self, token: str) -> LakeSnapshot:
         """The state a token names. Raises UnknownSnapshot."""
         with self._lock:

@@ -1,30 +1,52 @@
-"""The revision rules: which rows of a batch are news, given what is stored.
+"""The revision rules: which rows of a batch are news, given what is stored, and what becomes of every point.
 
 - A point with a revision date is stored, unless the row that holds its (series, date, revision date) has the same
   value already. Another value for the same three is a correction: the later commit wins.
 - A point without one says what the source shows today. It becomes a row dated today where its value differs from the
   latest one known today, the points with a revision date that stand before it included.
 - A null is a value: the source withdrew the point.
-- Among points that name the same row, the last wins.
+- Among the points of one batch that name the same row, the last wins. Batches come one after another, also where they
+  share a commit.
+
+What is stored is looked up by DuckDB; what is decided on it is decided on whole columns, along one integer a row that
+packs series, date and revision date and sorts as they do.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.model import Type
 from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
+from engine import keys
 from engine.execute import Database
 from engine.lower import Statement
 from engine.stored import ALIVE, alive_parameters
 
+
+class Verdict(Enum):
+    """What becomes of a point."""
+
+    INSERTED = "inserted"  # the first of its series and date
+    REVISED = "revised"  # another revision of a point on record
+    CORRECTED = "corrected"  # another value for a revision on record
+    WITHDRAWN = "withdrawn"  # a null, where the revision had none on record
+    UNCHANGED = "unchanged"  # nothing is stored
+
+
+VERDICTS = tuple(Verdict)
+
 INCOMING_SCHEMA = pa.schema(
     [
         ("ordinal", pa.int64()),
-        ("series_id", ARROW_TYPES[Type.UUID]),
+        ("series_id", pa.dictionary(pa.int32(), ARROW_TYPES[Type.UUID])),
         ("date", ARROW_TYPES[Type.DATE]),
         ("revision_date", ARROW_TYPES[Type.DATE]),
         ("value", ARROW_TYPES[Type.DECIMAL]),
@@ -32,61 +54,185 @@ INCOMING_SCHEMA = pa.schema(
     ]
 )
 
-_STORED = f"""
-    SELECT s.series_id, s.date, s.revision_date, s.value, s.is_deleted
-    FROM ({ALIVE}) s
-    SEMI JOIN incoming i ON s.series_id = i.series_id AND s.date = i.date
-    QUALIFY row_number() OVER (PARTITION BY s.series_id, s.date, s.revision_date ORDER BY s.seq DESC) = 1
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The points of several batches: `points` has INCOMING_SCHEMA and `batch`, the number of the batch, in order of
+    arrival, `ordinal` counting from 0; a null `revision_date` says that none was stated. `series` are the ids that the
+    dictionary of `series_id` holds, sorted."""
+
+    points: pa.Table
+    series: pa.Array
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """`rows` to store, in the order of series, date and revision date; the columns of INCOMING_SCHEMA without
+    `ordinal`. `verdicts` counts the points of each batch."""
+
+    rows: pa.Table
+    verdicts: Sequence[Mapping[Verdict, int]]
+
+
+# The rows stored of the keys that come in: of each revision the one that wins.
+_KNOWN = f"""
+    WITH touched AS (SELECT DISTINCT code, date FROM incoming),
+    alive AS (
+        SELECT wanted.code, a.date, a.revision_date, a.value, a.is_deleted, a.seq
+        FROM ({ALIVE}) a JOIN wanted ON a.series_id = wanted.series_id
+        WHERE a.date BETWEEN $earliest AND $latest
+    )
+    SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN touched USING (code, date)
+    QUALIFY row_number() OVER (PARTITION BY code, date, revision_date ORDER BY seq DESC) = 1
 """  # noqa: S608 - constants alone
 
-_NOTHING_STORED = """
-    SELECT series_id, date, revision_date, value, false AS is_deleted FROM incoming WHERE false
-"""
-
-_NEWS = """
-WITH stored AS ({stored}),
-stated AS (
-    SELECT * FROM incoming WHERE revision_date IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY series_id, date, revision_date ORDER BY ordinal DESC) = 1
-),
-shown AS (
-    SELECT * REPLACE ($today AS revision_date) FROM incoming WHERE revision_date IS NULL
-    QUALIFY row_number() OVER (PARTITION BY series_id, date ORDER BY ordinal DESC) = 1
-),
-known AS (
-    SELECT *, -1 AS ordinal FROM stored
-    UNION ALL
-    SELECT series_id, date, revision_date, value, false AS is_deleted, ordinal
-    FROM incoming WHERE revision_date IS NOT NULL
-),
-known_today AS (
-    SELECT known.* FROM known JOIN shown USING (series_id, date)
-    WHERE known.revision_date <= $today AND known.ordinal < shown.ordinal
-    QUALIFY row_number() OVER (PARTITION BY series_id, date ORDER BY known.revision_date DESC, known.ordinal DESC) = 1
-),
-shown_changed AS (
-    SELECT shown.* FROM shown LEFT JOIN known_today USING (series_id, date)
-    WHERE known_today.is_deleted IS DISTINCT FROM false OR known_today.value IS DISTINCT FROM shown.value
-),
-latest AS (
-    SELECT * FROM (FROM stated UNION ALL FROM shown_changed)
-    QUALIFY row_number() OVER (PARTITION BY series_id, date, revision_date ORDER BY ordinal DESC) = 1
+_KNOWN_SCHEMA = pa.schema(
+    [
+        ("code", pa.int32()),
+        ("date", ARROW_TYPES[Type.DATE]),
+        ("revision_date", ARROW_TYPES[Type.DATE]),
+        ("value", ARROW_TYPES[Type.DECIMAL]),
+        ("is_deleted", ARROW_TYPES[Type.BOOLEAN]),
+    ]
 )
-SELECT series_id, date, revision_date, latest.value, is_original_release
-FROM latest LEFT JOIN stored USING (series_id, date, revision_date)
-WHERE stored.is_deleted IS DISTINCT FROM false OR stored.value IS DISTINCT FROM latest.value
+
+# Of the points without a revision date the ordinals of those that become a row dated today. `base` is what is known
+# before today at each one's turn. Once a row dated today exists, the point before it is what is known.
+_CHANGED_TODAY = """
+    WITH shown AS (
+        SELECT * FROM incoming WHERE revision_date IS NULL
+        QUALIFY row_number() OVER (PARTITION BY batch, code, date ORDER BY ordinal DESC) = 1
+    ),
+    stated AS (SELECT code, date, revision_date, value, ordinal FROM incoming WHERE revision_date <= $today),
+    base AS (
+        SELECT code, date, revision_date, value, is_deleted, -1 AS ordinal FROM known
+        UNION ALL
+        SELECT code, date, revision_date, value, false, ordinal FROM stated
+    ),
+    before AS (
+        SELECT shown.ordinal, base.value, base.is_deleted FROM shown JOIN base USING (code, date)
+        WHERE base.revision_date < $today AND base.ordinal < shown.ordinal
+        QUALIFY row_number() OVER (PARTITION BY shown.ordinal ORDER BY base.revision_date DESC, base.ordinal DESC) = 1
+    ),
+    touching AS (
+        SELECT code, date, value, is_deleted, ordinal, true AS makes_row, false AS is_shown
+        FROM base WHERE revision_date = $today
+        UNION ALL
+        SELECT shown.code, shown.date, shown.value, false, shown.ordinal,
+            before.is_deleted IS DISTINCT FROM false OR before.value IS DISTINCT FROM shown.value, true
+        FROM shown LEFT JOIN before USING (ordinal)
+    ),
+    turns AS (
+        SELECT ordinal, is_shown, value, makes_row,
+            lag(value) OVER in_order AS last_value,
+            lag(is_deleted) OVER in_order AS last_deleted,
+            bool_or(makes_row) OVER (
+                PARTITION BY code, date ORDER BY ordinal ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS has_row
+        FROM touching WINDOW in_order AS (PARTITION BY code, date ORDER BY ordinal)
+    )
+    SELECT ordinal FROM turns
+    WHERE is_shown AND CASE WHEN has_row THEN last_deleted OR last_value IS DISTINCT FROM value ELSE makes_row END
 """
 
 
-def news(database: Database, incoming: pa.Table, stored: ScanFiles, today: dt.date) -> pa.Table:
-    """The rows to store, in no order.
+def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.date) -> News:
+    """What is to be stored, and the verdicts. `stored` are the files that may hold rows of the same keys.
 
-    `incoming` has INCOMING_SCHEMA; `ordinal` is the order of arrival, a null `revision_date` says that none was
-    stated. `stored` are the files that may hold rows of the same keys. The answer has the columns of `incoming`
-    without `ordinal`, every `revision_date` filled.
+    Raises OverflowError for more series than a key has room for, and the errors of the database.
     """
-    parameters: dict[str, object] = {"today": today}
-    if stored.files:
-        parameters |= alive_parameters(stored)
-    sql = _NEWS.format(stored=_STORED if stored.files else _NOTHING_STORED)
-    return database.transform(Statement(sql, parameters, stored.files), {"incoming": incoming})
+    points = incoming.points.append_column("code", keys.codes(incoming.points.column("series_id")))
+    known = _known(database, points, incoming.series, stored)
+    counts = [dict.fromkeys(VERDICTS, 0) for _ in range(1 + (pc.max(points.column("batch")).as_py() or 0))]
+    dated, known_today = _dated(database, points, known, today)
+    ordered = _in_key_order(dated)
+    counts_alone = keys.ends_run(ordered.column("key"), ordered.column("batch"))
+    told = ordered.filter(counts_alone)
+    verdicts = _verdicts(told, known)
+    for rows, codes in ((told, verdicts), (known_today, None), (ordered.filter(pc.invert(counts_alone)), None)):
+        _count(rows, codes, counts)
+    changes = told.filter(pc.not_equal(verdicts, VERDICTS.index(Verdict.UNCHANGED)))
+    columns = [name for name in INCOMING_SCHEMA.names if name != "ordinal"]
+    return News(changes.select(columns).filter(keys.ends_run(changes.column("key"))), counts)
+
+
+def _known(database: Database, points: pa.Table, series: pa.Array, stored: ScanFiles) -> pa.Table:
+    """The winning stored rows of the points' series and dates, with their packed `key`."""
+    known = _KNOWN_SCHEMA.empty_table()
+    if stored.files and points.num_rows:
+        span = pc.min_max(points.column("date")).as_py()
+        parameters = alive_parameters(stored) | {"earliest": span["min"], "latest": span["max"]}
+        wanted = pa.table({"code": pa.array(range(len(series)), pa.int32()), "series_id": series})
+        inputs = {"incoming": points.select(["code", "date"]), "wanted": wanted}
+        known = database.transform(Statement(_KNOWN, parameters, stored.files), inputs)
+    return known.append_column("key", keys.packed(known))
+
+
+def _dated(database: Database, points: pa.Table, known: pa.Table, today: dt.date) -> tuple[pa.Table, pa.Table]:
+    """The points with every revision date filled, and those that say what is known already."""
+    if not points.column("revision_date").null_count:
+        return points, points.slice(0, 0)
+    columns = ["ordinal", "batch", "code", "date", "revision_date", "value"]
+    inputs = {"incoming": points.select(columns), "known": known}
+    changed = database.transform(Statement(_CHANGED_TODAY, {"today": today}, ()), inputs).column("ordinal")
+    stated = pc.is_valid(points.column("revision_date"))
+    kept = pc.or_(stated, pc.is_in(points.column("ordinal"), value_set=changed))
+    position = points.schema.get_field_index("revision_date")
+    filled = pc.fill_null(points.column("revision_date"), pa.scalar(today))
+    return points.set_column(position, "revision_date", filled).filter(kept), points.filter(pc.invert(kept))
+
+
+def _in_key_order(points: pa.Table) -> pa.Table:
+    """The points sorted by their packed `key`, those of one key in order of arrival."""
+    points = points.append_column("key", keys.packed(points)).combine_chunks()
+    key = points.column("key")
+    if pc.all(pc.greater(key[1:], key[:-1]), min_count=0).as_py():
+        return points
+    return points.take(pc.sort_indices(key))  # a stable sort
+
+
+def _verdicts(ordered: pa.Table, known: pa.Table) -> pa.ChunkedArray:
+    """The position in VERDICTS of each point's, by what its row was just before: the point before it of the same key,
+    else the stored row."""
+    key, value = ordered.column("key"), ordered.column("value")
+    found = pc.index_in(key, value_set=known.column("key"))
+    is_stored = pc.equal(pc.fill_null(known.column("is_deleted").take(found), True), False)
+    repeats = keys.equals_previous(key)
+    before = pc.if_else(repeats, keys.previous(value), known.column("value").take(found))
+    unchanged = pc.and_(pc.or_(repeats, is_stored), _same(before, value))
+    on_record = pc.or_(repeats, pc.is_valid(found))
+    rules = (
+        (Verdict.UNCHANGED, unchanged),
+        (Verdict.WITHDRAWN, pc.is_null(value)),
+        (Verdict.CORRECTED, on_record),
+        (Verdict.REVISED, _has_other_revisions(ordered, known)),
+    )
+    verdicts = pa.repeat(pa.scalar(VERDICTS.index(Verdict.INSERTED), pa.int8()), len(key))
+    for verdict, holds in reversed(rules):
+        verdicts = pc.if_else(holds, pa.scalar(VERDICTS.index(verdict), pa.int8()), verdicts)
+    return verdicts
+
+
+def _same(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Equal, or both null."""
+    both_null = pc.and_(pc.is_null(left), pc.is_null(right))
+    return pc.or_(pc.fill_null(pc.equal(left, right), False), both_null)
+
+
+def _has_other_revisions(ordered: pa.Table, known: pa.Table) -> pa.Array:
+    """Whether the point's series and date were on record before it: stored, or told by an earlier point."""
+    point = keys.without_revision(ordered.column("key"))
+    stored = pc.is_in(point, value_set=keys.without_revision(known.column("key")))
+    if not pc.any(keys.equals_previous(point), min_count=0).as_py():
+        return stored
+    first = ordered.append_column("point", point).group_by("point").aggregate([("ordinal", "min")])
+    return pc.or_(stored, pc.invert(pc.is_in(ordered.column("ordinal"), value_set=first.column("ordinal_min"))))
+
+
+def _count(points: pa.Table, verdicts: pa.ChunkedArray | None, counts: list[dict[Verdict, int]]) -> None:
+    """Add to the counts by batch; points without a verdict are unchanged."""
+    if verdicts is None:
+        verdicts = pa.repeat(pa.scalar(VERDICTS.index(Verdict.UNCHANGED)), points.num_rows)
+    told = pa.table({"batch": points.column("batch"), "verdict": verdicts})
+    for row in told.group_by(["batch", "verdict"]).aggregate([([], "count_all")]).to_pylist():
+        counts[row["batch"]][VERDICTS[row["verdict"]]] += row["count_all"]

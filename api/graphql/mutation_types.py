@@ -10,6 +10,7 @@ from typing import Any
 import strawberry
 
 from api.graphql.building import Argument, attribute, input_type, object_type
+from api.writing import VERDICT_MEANINGS
 
 
 class Mode(Enum):
@@ -98,6 +99,11 @@ FAILURE: Any = object_type(
         attribute("message", "message", str, "What is wrong, in words."),
     ),
 )
+VERDICTS: Any = object_type(
+    "Verdicts",
+    "How many data points of a batch became what.",
+    tuple(attribute(name, name, int, meaning) for name, meaning in VERDICT_MEANINGS.items()),
+)
 RECEIPT: Any = object_type(
     "Receipt",
     "What became of a batch that is committed and on disk.",
@@ -105,7 +111,9 @@ RECEIPT: Any = object_type(
         attribute("totalProcessed", "total_processed", int, "Data points of the batch."),
         attribute("successful", "successful", int, "Rows that are stored now, those that were before included."),
         attribute("failed", "failed", int, "Rows that were not stored."),
+        attribute("verdicts", "verdicts", VERDICTS, "What became of the points."),
         attribute("failures", "failures", list[FAILURE], "Why; may be cut short, `failed` never is."),
         attribute("snapshot", "snapshot", str, "A state that holds all that was stored."),
+        attribute("batchId", "batch_id", str, "What the receipt can be asked for again by."),
     ),
 )

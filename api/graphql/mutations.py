@@ -70,7 +70,8 @@ def _create(entity: Entity) -> Resolver:
     async def resolve(info: FieldInfo, **given: Any) -> SeriesPayload:
         new = document_of(given["input"])
         key = series_id(new["source"], new["external_id"])
-        if await _read(info.context, entity, key, frozenset(), None) is not None:
+        is_repeat = bool(info.context.key) and await info.context.writer.knows(_key(info))
+        if not is_repeat and await _read(info.context, entity, key, frozenset(), None) is not None:
             hint = "Change it with updateSeries, or post it with bulkUpsertDataPoints, which creates or changes."
             raise Problem("already_exists", f"There is a series {key} already.", hint, {"id": key})
         return await _written(info, entity, key, new)
@@ -89,7 +90,12 @@ def _update(entity: Entity) -> Resolver:
 
 
 async def _delete(info: FieldInfo, **given: Any) -> Receipt:
-    return _noted(info.context, await info.context.writer.delete_series(canonical_id(given["id"])))
+    return _noted(info.context, await info.context.writer.delete_series(canonical_id(given["id"]), _key(info)))
+
+
+def _key(info: FieldInfo) -> str:
+    """The idempotency key of one field: a document may hold several mutations, each under its own name."""
+    return f"{info.context.key}/{info.path.key}" if info.context.key else ""
 
 
 async def _bulk(info: FieldInfo, **given: Any) -> Receipt:
@@ -101,13 +107,13 @@ async def _bulk(info: FieldInfo, **given: Any) -> Receipt:
         hint = "Split the batch, or post it to /api/v1/financial-data/bulk, which takes more and is faster."
         raise Problem("limit_exceeded", f"The batch has {rows} rows, at most {rows_max} are allowed.", hint, details)
     mode: Mode = given["mode"]
-    return _noted(request, await request.writer.write(document_of(batch), mode.value))
+    return _noted(request, await request.writer.write(document_of(batch), mode.value, _key(info)))
 
 
 async def _written(info: FieldInfo, entity: Entity, key: str, entry: Mapping[str, Any]) -> SeriesPayload:
     """Stores one series and reads it back in the state that holds it."""
     request = info.context
-    receipt = _noted(request, await request.writer.write({"series": [entry]}, "atomic"))
+    receipt = _noted(request, await request.writer.write({"series": [entry]}, "atomic", _key(info)))
     columns = info.selection_below(entity, "series").columns
     return SeriesPayload(await _read(request, entity, key, columns, receipt.snapshot), receipt)
 

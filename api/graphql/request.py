@@ -57,16 +57,20 @@ class Request:
     """What the resolvers of one request share.
 
     `asked` are the queries as they were compiled, in order, before the server's limits and the snapshot are put in.
+    `key` is the idempotency key of its mutations, empty for none.
     `executor` is set by the executor itself before the first field is resolved. `lists_as_json` off makes every list
     complete field by field: slower, the same answer.
     """
 
     executor: Executor[Any]
 
-    def __init__(self, reader: Reader, writer: Writer, limits: Limits, *, lists_as_json: bool = True) -> None:
+    def __init__(
+        self, reader: Reader, writer: Writer, limits: Limits, *, key: str = "", lists_as_json: bool = True
+    ) -> None:
         self.reader = reader
         self.writer = writer
         self.limits = limits
+        self.key = key
         self.lists_as_json = lists_as_json
         self.stopwatch = Stopwatch()
         self.asked: list[Query] = []

@@ -27,7 +27,7 @@ from api.graphql.schema import build_schema
 from api.limits import Limits
 from api.problems import Problem
 from api.reading import TIMING_HEADER, Reader, read_headers
-from api.writing import Writer
+from api.writing import KEY_HEADER, Writer, key_of
 
 PATH = "/graphql"
 _VARY = {"Vary": "Accept"}
@@ -58,7 +58,8 @@ class Door:
             return Response(body, problem.status, _VARY | dict(problem.headers), "application/json")
 
     async def _execute(self, http: HttpRequest, media_type: str) -> Response:
-        request = Request(self._reader, self._writer, self._limits)
+        key = key_of(http.headers.get(KEY_HEADER))
+        request = Request(self._reader, self._writer, self._limits, key=key)
         operation = await read_operation(http, self._limits, request.stopwatch)
         result = await self._run(request, operation, http.method)
         with request.stopwatch.measure("encode"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,14 +42,33 @@ class SeriesPatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """A series to hide with all its points; with a `span`, only its points from one date to another, both included."""
+
+    series_id: str
+    span: tuple[dt.date, dt.date] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What tells a batch from others: `id` names it. Where it came under an idempotency key, the id follows from the
+    key, and `fingerprint` is the digest of what was sent; else it is empty."""
+
+    id: str
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One request, checked as far as it can be without stored state.
 
     `sources` maps names to the fields to set. `points` has INCOMING_SCHEMA; `ordinal` is the index in the request.
     `names` holds the (source, external id) of each series that points name by it; any other series of `points` must
-    exist already. `deletes` is a series to hide; such a batch holds nothing else.
+    exist already. A batch that `deletes` holds nothing else. With `changes_only` a point is stored only where it
+    differs from the revision before it.
     """
 
+    delivery: Delivery
     mode: Mode
     sources: Mapping[str, Patch] = field(default_factory=dict[str, Patch])
     series: tuple[SeriesPatch, ...] = ()
@@ -56,7 +76,13 @@ class Batch:
     points_total: int = 0
     names: Mapping[str, Name] = field(default_factory=dict[str, Name])
     failures: tuple[Failure, ...] = ()
-    deletes: str | None = None
+    deletes: Deletion | None = None
+    changes_only: bool = False
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it must share its commit with no other, as what it does hangs on all that came before."""
+        return self.deletes is not None or self.changes_only
 
 
 class _Refused(Exception):
@@ -80,14 +106,14 @@ class _Checker:
         self.failures.append(Failure(part, index, refused.field_name, refused.code, str(refused)))
 
 
-def batch_of(document: Document, mode: Mode, limits: Limits) -> Batch:
+def batch_of(document: Document, delivery: Delivery, mode: Mode, limits: Limits) -> Batch:
     """The batch of a document; a row that cannot be stored is a failure in it."""
     checker = _Checker(document, limits)
     sources = _sources(document.source, checker)
     series = tuple(_series_patches(document, checker))
     points, names = _points(document, checker)
     failures = tuple(sorted(checker.failures, key=lambda failure: (failure.part, failure.index)))
-    return Batch(mode, sources, series, points, document.points_total, names, failures)
+    return Batch(delivery, mode, sources, series, points, document.points_total, names, failures)
 
 
 def _sources(source: SourceIn | None, checker: _Checker) -> Mapping[str, Patch]:
@@ -202,7 +228,7 @@ def _table(kept: list[tuple[int, str, PointIn]], checker: _Checker) -> pa.Table:
         values = _values(kept)
     columns: list[Any] = [
         [index for index, _, _ in kept],
-        [id_ for _, id_, _ in kept],
+        pa.array([id_ for _, id_, _ in kept], pa.string()).dictionary_encode(),
         [point.date for _, _, point in kept],
         [point.revision_date for _, _, point in kept],
         values,

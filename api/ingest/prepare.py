@@ -1,177 +1,155 @@
 """Batches + a snapshot -> the rows to append. Runs in the committing thread, again after each lost race.
 
 Batches are taken in their order. What one brings (new series, changed titles) the next one sees; a batch that is
-refused as a whole leaves no trace.
+refused as a whole leaves no trace; a batch that was dealt with before, under the same key, is not applied again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from api.ingest.batch import Batch, Name, Patch, SeriesPatch
-from api.writing import Failure
+from api.ingest.batch import Batch, Deletion
+from api.ingest.changes import Changes, create_or_patch, hide, set_series, set_source, unknown_series
+from api.ingest.outcome import Outcome
+from api.ingest.receipts import record_of
+from api.writing import Failure, Verdicts
+from catalog.batches import BatchLog, BatchRecord
 from catalog.commit import Prepared
-from catalog.identity import source_id
 from catalog.model import DATA_POINTS, SERIES, SOURCES
 from catalog.registry import Registry, Row
 from catalog.scan import Domain, ScanRequest, prune
 from catalog.schemas import arrow_schema
-from catalog.snapshot import HIDDEN_COLUMN, LakeSnapshot
+from catalog.snapshot import LakeSnapshot
 from engine.execute import Database
-from engine.revise import INCOMING_SCHEMA, news
-
-SOURCE_FIELDS = ("title", "description", "url", "license")
-SERIES_FIELDS = ("title", "description", "units", "frequency", "seasonal_adjustment")
+from engine.revise import INCOMING_SCHEMA, Incoming, Verdict, news
+from engine.tombstones import tombstones
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a batch. `points` counts the rows of it that are stored now, those stored before included."""
+class _Applied:
+    """A batch as it was applied: the outcome so far, and its points that are to be held against what is stored."""
 
-    points: int = 0
-    failures: tuple[Failure, ...] = ()
-    rejected: bool = False
-    found: bool = True
-
-
-@dataclass(slots=True)
-class _Changes:
-    """Rows of sources and series that differ from the stored ones, on top of those below.
-
-    `points_sequence` is the commit sequence of the data points that all is decided upon.
-    """
-
-    stored_sources: Callable[[str], Row | None]
-    stored_series: Callable[[str], Row | None]
-    points_sequence: int
-    sources: dict[str, Row] = field(default_factory=dict[str, Row])
-    series: dict[str, Row] = field(default_factory=dict[str, Row])
-
-    def source(self, id_: str) -> Row | None:
-        return self.sources.get(id_) or self.stored_sources(id_)
-
-    def one_series(self, id_: str) -> Row | None:
-        return self.series.get(id_) or self.stored_series(id_)
-
-    def layer(self) -> _Changes:
-        return _Changes(self.source, self.one_series, self.points_sequence)
-
-    def absorb(self, layer: _Changes) -> None:
-        self.sources |= layer.sources
-        self.series |= layer.series
+    batch: Batch
+    outcome: Outcome
+    points: pa.Table
 
 
 class Preparer:
     """The `prepare` of the committer. `clock` gives the present instant in UTC."""
 
-    def __init__(self, database: Database, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, database: Database, batches: BatchLog, clock: Callable[[], dt.datetime]) -> None:
         self._database = database
+        self._batches = batches
         self._clock = clock
         self._sources = Registry(SOURCES)
         self._series = Registry(SERIES)
 
     def __call__(self, snapshot: LakeSnapshot, batches: Sequence[Batch]) -> Prepared[Outcome]:
-        now = self._clock()
-        sources = self._sources.at(snapshot.tables[SOURCES.name])
-        series = self._series.at(snapshot.tables[SERIES.name])
-        changes = _Changes(sources.get, series.get, snapshot.tables[DATA_POINTS.name].sequence)
-        outcomes: list[Outcome] = []
-        points: list[pa.Table] = []
+        earlier = self._batches.find([batch.delivery.id for batch in batches if batch.delivery.fingerprint])
+        fresh: dict[str, Batch] = {}
         for batch in batches:
-            outcome, accepted = _apply(batch, changes, now)
-            outcomes.append(outcome)
-            points.append(accepted)
-        rows = {
+            if batch.delivery.id not in earlier:
+                fresh.setdefault(batch.delivery.id, batch)
+        now = self._clock()
+        changes = self._changes(snapshot)
+        applied = [_apply(batch, changes, now) for batch in fresh.values()]
+        rows, judged = self._points(snapshot, applied, now)
+        stored = {
             SOURCES.name: _metadata_rows(changes.sources.values(), SOURCES),
             SERIES.name: _metadata_rows(changes.series.values(), SERIES),
-            DATA_POINTS.name: self._point_rows(snapshot, points, now),
+            DATA_POINTS.name: rows,
         }
-        return Prepared(rows, outcomes)
+        records = {
+            each.batch.delivery.id: record_of(each.batch, outcome)
+            for each, outcome in zip(applied, judged, strict=True)
+            if outcome.found and not outcome.rejected
+        }
+        told = {each.batch.delivery.id: outcome for each, outcome in zip(applied, judged, strict=True)}
+        outcomes = _told([batch.delivery.id for batch in batches], told, {**earlier, **records})
+        return Prepared(stored, outcomes, tuple(records.values()))
 
-    def _point_rows(self, snapshot: LakeSnapshot, batches: Sequence[pa.Table], now: dt.datetime) -> pa.Table:
-        incoming = pa.concat_tables(part for batch in batches for part in _stated_then_shown(batch))
-        if not incoming.num_rows:
-            return arrow_schema(DATA_POINTS).empty_table()
-        ordinals = pa.array(range(incoming.num_rows), pa.int64())
-        incoming = incoming.set_column(0, "ordinal", ordinals)
+    def _changes(self, snapshot: LakeSnapshot) -> Changes:
+        sources = self._sources.at(snapshot.tables[SOURCES.name])
+        series = self._series.at(snapshot.tables[SERIES.name])
+        return Changes(sources.get, series.get, snapshot.tables[DATA_POINTS.name].sequence)
+
+    def _points(
+        self, snapshot: LakeSnapshot, applied: Sequence[_Applied], now: dt.datetime
+    ) -> tuple[pa.Table, list[Outcome]]:
+        """The rows of data points to append, and the outcomes with their verdicts."""
+        outcomes = [each.outcome for each in applied]
+        deletion = applied[0].batch.deletes if len(applied) == 1 else None
+        if deletion is not None and deletion.span is not None and outcomes[0].found:
+            rows, points = self._deleted_points(snapshot, deletion, deletion.span, now)
+            return rows, [replace(outcomes[0], verdicts=Verdicts(deleted=points))]
+        incoming = _incoming([each.points for each in applied])
+        if not incoming.points.num_rows:
+            return arrow_schema(DATA_POINTS).empty_table(), [_judged(outcome, {}) for outcome in outcomes]
         stored = prune(snapshot, ScanRequest(DATA_POINTS.name, _key_domains(incoming)))
-        return _with_bookkeeping(news(self._database, incoming, stored, now.date()), now)
+        found = news(self._database, incoming, stored, now.date())
+        judged = [_judged(outcome, counts) for outcome, counts in zip(outcomes, found.verdicts, strict=True)]
+        return _with_bookkeeping(found.rows, now, is_deleted=False), judged
+
+    def _deleted_points(
+        self, snapshot: LakeSnapshot, deletion: Deletion, span: tuple[dt.date, dt.date], now: dt.datetime
+    ) -> tuple[pa.Table, int]:
+        """The tombstones of a deletion, and how many points it takes out of the latest view."""
+        domains = {"series_id": Domain(values=(deletion.series_id,)), "date": Domain(*span)}
+        stored = prune(snapshot, ScanRequest(DATA_POINTS.name, domains))
+        rows = tombstones(self._database, stored, deletion.series_id, span, now.date())
+        return _with_bookkeeping(rows, now, is_deleted=True), pc.count_distinct(rows.column("date")).as_py()
 
 
-def _apply(batch: Batch, changes: _Changes, now: dt.datetime) -> tuple[Outcome, pa.Table]:
+def _apply(batch: Batch, changes: Changes, now: dt.datetime) -> _Applied:
     nothing = INCOMING_SCHEMA.empty_table()
     layer = changes.layer()
     if batch.deletes is not None:
-        found = _hide(batch.deletes, layer, now)
+        found = _find_or_hide(batch.deletes, layer, now)
         changes.absorb(layer)
-        return Outcome(found=found), nothing
+        return _Applied(batch, Outcome(found=found), nothing)
     failures = list(batch.failures)
     for name, fields in batch.sources.items():
-        _set_source(name, fields, layer, now)
+        set_source(name, fields, layer, now)
     for patch in batch.series:
-        _set_series(patch, layer, now, failures)
+        set_series(patch, layer, now, failures)
     points = _of_known_series(batch, layer, now, failures)
     if batch.mode == "atomic" and failures:
-        return Outcome(failures=tuple(failures), rejected=True), nothing
+        return _Applied(batch, Outcome(failures=tuple(failures), rejected=True), nothing)
     changes.absorb(layer)
-    return Outcome(points.num_rows, tuple(failures)), points
+    rejected = Verdicts(rejected=batch.points_total - points.num_rows)
+    return _Applied(batch, Outcome(points.num_rows, tuple(failures), rejected), points)
 
 
-def _set_source(name: str, fields: Patch, layer: _Changes, now: dt.datetime) -> None:
-    id_ = source_id(name)
-    stored = layer.source(id_)
-    fresh = {"id": id_, "name": name, **dict.fromkeys(SOURCE_FIELDS), "title": name}
-    row = _patched(stored, fresh, fields, now, default_title=name)
-    if row is not None:
-        layer.sources[id_] = row
+def _find_or_hide(deletion: Deletion, layer: Changes, now: dt.datetime) -> bool:
+    if deletion.span is None:
+        return hide(deletion.series_id, layer, now)
+    stored = layer.one_series(deletion.series_id)
+    return stored is not None and not stored["is_deleted"]
 
 
-def _set_series(patch: SeriesPatch, layer: _Changes, now: dt.datetime, failures: list[Failure]) -> None:
-    stored = layer.one_series(patch.id)
-    name = patch.name or (None if stored is None or stored["is_deleted"] else (stored["source"], stored["external_id"]))
-    if name is None:
-        failures.append(_unknown_series("series", patch.index, patch.id))
-        return
-    _create_or_patch(patch.id, name, patch.fields, layer, now)
+def _told(ids: Sequence[str], told: Mapping[str, Outcome], known: Mapping[str, BatchRecord]) -> list[Outcome]:
+    """One outcome a batch: of two that came under one key the second is told what is on record of the first, or what
+    it came to where nothing of it was stored."""
+    first = {id_: position for position, id_ in reversed(list(enumerate(ids)))}
+    return [
+        told[id_] if id_ in told and (first[id_] == position or id_ not in known) else Outcome(earlier=known[id_])
+        for position, id_ in enumerate(ids)
+    ]
 
 
-def _create_or_patch(id_: str, name: Name, fields: Patch, layer: _Changes, now: dt.datetime) -> None:
-    source, external_id = name
-    if layer.source(source_id(source)) is None:
-        _set_source(source, {}, layer, now)
-    stored = layer.one_series(id_)
-    fresh = {
-        "id": id_,
-        "source_id": source_id(source),
-        "source": source,
-        "external_id": external_id,
-        **dict.fromkeys(SERIES_FIELDS),
-        "title": external_id,
-        # What another process stored while the series was deleted belongs to the deleted life too.
-        HIDDEN_COLUMN: layer.points_sequence if stored else None,
-    }
-    row = _patched(stored, fresh, fields, now, default_title=external_id)
-    if row is not None:
-        layer.series[id_] = row
+def _judged(outcome: Outcome, counts: Mapping[Verdict, int]) -> Outcome:
+    return replace(
+        outcome, verdicts=replace(outcome.verdicts, **{verdict.value: count for verdict, count in counts.items()})
+    )
 
 
-def _patched(stored: Row | None, fresh: Row, fields: Patch, now: dt.datetime, default_title: str) -> Row | None:
-    """The row with some fields set, or None where that changes nothing. A deleted row starts afresh."""
-    base = fresh | {"created_at": now} if stored is None or stored["is_deleted"] else stored
-    row: Row = {**base, **fields}
-    row["title"] = row["title"] or default_title
-    if row == stored:
-        return None
-    return row | {"is_deleted": False, "updated_at": now, "seq": None, "level": 0}
-
-
-def _of_known_series(batch: Batch, layer: _Changes, now: dt.datetime, failures: list[Failure]) -> pa.Table:
+def _of_known_series(batch: Batch, layer: Changes, now: dt.datetime, failures: list[Failure]) -> pa.Table:
     """The points whose series exists, after the series that they name by their names are made where they do not."""
     ids: list[str] = pc.unique(batch.points.column("series_id")).to_pylist()
     unknown: set[str] = set()
@@ -180,57 +158,66 @@ def _of_known_series(batch: Batch, layer: _Changes, now: dt.datetime, failures: 
         if stored is not None and not stored["is_deleted"]:
             continue
         if id_ in batch.names:
-            _create_or_patch(id_, batch.names[id_], {}, layer, now)
+            create_or_patch(id_, batch.names[id_], {}, layer, now)
         else:
             unknown.add(id_)
     if not unknown:
         return batch.points
-    lost = pc.is_in(batch.points.column("series_id"), pa.array(list(unknown), pa.string()))
+    lost = pc.is_in(batch.points.column("series_id").cast(pa.string()), pa.array(list(unknown), pa.string()))
     refused = batch.points.filter(lost).select(["ordinal", "series_id"]).to_pylist()
-    failures.extend(_unknown_series("data_points", row["ordinal"], row["series_id"]) for row in refused)
+    failures.extend(unknown_series("data_points", row["ordinal"], row["series_id"]) for row in refused)
     return batch.points.filter(pc.invert(lost))
-
-
-def _unknown_series(part: Any, index: int, id_: str) -> Failure:
-    return Failure(part, index, "series_id", "unknown_series", f"There is no series {id_}.")
-
-
-def _hide(id_: str, layer: _Changes, now: dt.datetime) -> bool:
-    """Hide a series and its points. Once it is posted to again, a new life of it begins."""
-    stored = layer.one_series(id_)
-    if stored is None or stored["is_deleted"]:
-        return False
-    layer.series[id_] = stored | {
-        "is_deleted": True,
-        HIDDEN_COLUMN: layer.points_sequence,
-        "updated_at": now,
-        "seq": None,
-        "level": 0,
-    }
-    return True
 
 
 def _metadata_rows(rows: Iterable[Row], table: Any) -> pa.Table:
     return pa.Table.from_pylist(list(rows), arrow_schema(table))
 
 
-def _stated_then_shown(points: pa.Table) -> tuple[pa.Table, pa.Table]:
+def _incoming(batches: Sequence[pa.Table]) -> Incoming:
+    """The points of all batches, numbered anew, over one sorted dictionary of series."""
+    parts = [(number, part) for number, batch in enumerate(batches) for part in _stated_then_shown(batch)]
+    chunks = [chunk for _, part in parts for chunk in part.column("series_id").chunks]
+    series = pa.array(sorted({id_ for chunk in chunks for id_ in pc.unique(chunk).to_pylist()}), pa.string())
+    tables = [_numbered(part, number, series) for number, part in parts]
+    schema = pa.schema([*INCOMING_SCHEMA, ("batch", pa.int32())])
+    points = pa.concat_tables(tables) if tables else schema.empty_table()
+    return Incoming(points.set_column(0, "ordinal", pa.array(range(points.num_rows), pa.int64())), series)
+
+
+def _stated_then_shown(points: pa.Table) -> list[pa.Table]:
     """What a batch says was published is known to what it says the source shows today, whatever their order."""
+    if not points.column("revision_date").null_count:
+        return [points]
     stated = pc.is_valid(points.column("revision_date"))
-    return points.filter(stated), points.filter(pc.invert(stated))
+    return [points.filter(stated), points.filter(pc.invert(stated))]
 
 
-def _key_domains(incoming: pa.Table) -> Mapping[str, Domain]:
-    dates = pc.min_max(incoming.column("date")).as_py()
-    series = sorted(pc.unique(incoming.column("series_id")).to_pylist())
-    return {"series_id": Domain(values=tuple(series)), "date": Domain(dates["min"], dates["max"])}
+def _numbered(points: pa.Table, batch: int, series: pa.Array) -> pa.Table:
+    """The points over the dictionary `series`, which holds all of theirs, with the number of their batch."""
+    position = INCOMING_SCHEMA.get_field_index("series_id")
+    coded = [_coded(chunk, series) for chunk in points.column("series_id").chunks]
+    type_ = INCOMING_SCHEMA.field(position).type
+    points = points.set_column(position, "series_id", pa.chunked_array(coded, type_))
+    return points.append_column("batch", pa.repeat(pa.scalar(batch, pa.int32()), points.num_rows))
 
 
-def _with_bookkeeping(rows: pa.Table, now: dt.datetime) -> pa.Table:
+def _coded(ids: pa.DictionaryArray, series: pa.Array) -> pa.DictionaryArray:
+    if ids.dictionary.equals(series):
+        return ids
+    positions = pc.index_in(ids.dictionary, value_set=series)
+    return pa.DictionaryArray.from_arrays(positions.take(ids.indices), series)
+
+
+def _key_domains(incoming: Incoming) -> Mapping[str, Domain]:
+    dates = pc.min_max(incoming.points.column("date")).as_py()
+    return {"series_id": Domain(values=tuple(incoming.series.to_pylist())), "date": Domain(dates["min"], dates["max"])}
+
+
+def _with_bookkeeping(rows: pa.Table, now: dt.datetime, *, is_deleted: bool) -> pa.Table:
     constants = {
         "superseded_on": None,
         "first_revision": None,
-        "is_deleted": False,
+        "is_deleted": is_deleted,
         "created_at": now,
         "updated_at": now,
         "seq": None,

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import msgspec
 
-from api.ingest.batch import Batch, batch_of
+from api.ingest.batch import Batch, Deletion, batch_of
 from api.ingest.decode import decode, fields_of
-from api.ingest.prepare import Outcome
+from api.ingest.delivery import delivery_of, id_of
+from api.ingest.outcome import Outcome
+from api.ingest.receipts import conflict, receipt_from, receipt_of
 from api.limits import Limits
 from api.problems import Problem, problem_from
 from api.writing import Failure, Mode, Receipt
+from catalog.batches import BatchLog
 from catalog.commit import RETRY_AFTER_SECONDS, Committed, Committer
 from catalog.errors import CatalogError, Overloaded
 from engine.errors import EngineError
@@ -25,11 +29,21 @@ from engine.errors import EngineError
 DECODERS_MAX = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a document is to be stored; `key` is its idempotency key, empty for none."""
+
+    mode: Mode = "partial"
+    changes_only: bool = False
+    key: str = ""
+
+
 class IngestService:
     """Stores documents through the committer; the event loop only waits."""
 
-    def __init__(self, committer: Committer[Batch, Outcome], limits: Limits) -> None:
+    def __init__(self, committer: Committer[Batch, Outcome], batches: BatchLog, limits: Limits) -> None:
         self._committer = committer
+        self._batches = batches
         self._limits = limits
         self._decoders = anyio.CapacityLimiter(DECODERS_MAX)
         self._received_bytes = 0
@@ -58,37 +72,63 @@ class IngestService:
         finally:
             self._received_bytes -= counted
 
-    async def write(self, document: Mapping[str, Any], mode: Mode) -> Receipt:
+    async def write(self, document: Mapping[str, Any], mode: Mode, key: str = "") -> Receipt:
         """See `api.writing.Writer`."""
-        return await self.write_json(msgspec.json.encode(document), mode)
+        return await self.write_json(msgspec.json.encode(document), Terms(mode, key=key))
 
-    async def write_json(self, body: bytes, mode: Mode) -> Receipt:
+    async def write_json(self, body: bytes, terms: Terms) -> Receipt:
         """The same from JSON text."""
-        batch = await anyio.to_thread.run_sync(self._decoded, body, mode, limiter=self._decoders)
+        batch = await anyio.to_thread.run_sync(self._decoded, body, terms, limiter=self._decoders)
         committed = await self._commit(batch, len(body))
         return self._receipt(batch, committed)
 
-    async def update_series(self, series_id: str, body: bytes) -> Receipt:
+    async def update_series(self, series_id: str, body: bytes, key: str) -> Receipt:
         """Set the fields of an existing series from a JSON object; absent ones keep their values, null clears.
 
         Raises Problem `unknown_entity`, `malformed_json`, `invalid_body`, `rejected_batch`, and those of storage.
         """
         document = {"series": [{**fields_of(body), "series_id": series_id}]}
         content = msgspec.json.encode(document)
-        batch = await anyio.to_thread.run_sync(self._decoded, content, "atomic", limiter=self._decoders)
+        batch = await anyio.to_thread.run_sync(self._decoded, content, Terms("atomic", key=key), limiter=self._decoders)
         committed = await self._commit(batch, len(body))
         if any(failure.code == "unknown_series" for failure in committed.outcome.failures):
             raise _unknown(series_id)
         return self._receipt(batch, committed)
 
-    async def delete_series(self, series_id: str) -> Receipt:
+    async def delete_series(self, series_id: str, key: str = "") -> Receipt:
         """See `api.writing.Writer`."""
-        committed = await self._commit(Batch("atomic", deletes=series_id), len(series_id))
-        if not committed.outcome.found:
-            raise _unknown(series_id)
-        return Receipt(0, 0, 0, committed.token)
+        return await self._delete(Deletion(series_id), key)
 
-    def _decoded(self, body: bytes, mode: Mode) -> Batch:
+    async def delete_points(self, series_id: str, span: tuple[dt.date, dt.date], key: str) -> Receipt:
+        """Delete the points of a series from one date to another, both included: they are gone from the latest view,
+        and as of today; as of an earlier day, and among the revisions, they are still there.
+
+        Raises Problem `unknown_entity`, and those of storage.
+        """
+        return await self._delete(Deletion(series_id, span), key)
+
+    async def knows(self, key: str) -> bool:
+        """See `api.writing.Writer`."""
+        found = await anyio.to_thread.run_sync(self._batches.get, id_of(key), limiter=self._decoders)
+        return found is not None
+
+    async def receipt(self, batch_id: str) -> Receipt:
+        """The receipt of a batch. Raises Problem `unknown_entity` where none is on record, any more or at all."""
+        record = await anyio.to_thread.run_sync(self._batches.get, batch_id, limiter=self._decoders)
+        if record is None:
+            hint = "Receipts are kept for a time; batches_kept_hours and batches_kept_max say how long."
+            raise Problem("unknown_entity", f"There is no receipt of a batch {batch_id}.", hint)
+        return receipt_from(record, record.snapshot)
+
+    async def _delete(self, deletion: Deletion, key: str) -> Receipt:
+        delivery = delivery_of(key, "delete", repr(deletion).encode())
+        batch = Batch(delivery, "atomic", deletes=deletion)
+        committed = await self._commit(batch, len(deletion.series_id))
+        if not committed.outcome.found:
+            raise _unknown(deletion.series_id)
+        return self._receipt(batch, committed)
+
+    def _decoded(self, body: bytes, terms: Terms) -> Batch:
         document = decode(body)
         rows = document.points_total + len(document.series)
         if rows > self._limits.bulk_rows_max:
@@ -98,7 +138,8 @@ class IngestService:
                 f"The request has {rows} rows, more than {limit}.",
                 details={"limit": "bulk_rows_max", "value": limit},
             )
-        return batch_of(document, mode, self._limits)
+        delivery = delivery_of(terms.key, repr(terms), body)
+        return replace(batch_of(document, delivery, terms.mode, self._limits), changes_only=terms.changes_only)
 
     async def _commit(self, batch: Batch, size_bytes: int) -> Committed[Outcome]:
         try:
@@ -111,11 +152,13 @@ class IngestService:
     def _receipt(self, batch: Batch, committed: Committed[Outcome]) -> Receipt:
         """Raises Problem `rejected_batch` where nothing of the batch could be stored."""
         outcome = committed.outcome
-        failed = batch.points_total - outcome.points
-        listed = outcome.failures[: self._limits.failures_reported_max]
+        if outcome.earlier is not None:
+            if outcome.earlier.fingerprint != batch.delivery.fingerprint:
+                raise conflict(batch)
+            return receipt_from(outcome.earlier, committed.token)
         if outcome.rejected or (outcome.failures and _stored_nothing(batch, outcome)):
-            raise _rejected(batch, outcome, listed)
-        return Receipt(batch.points_total, outcome.points, failed, committed.token, listed)
+            raise _rejected(batch, outcome, outcome.failures[: self._limits.failures_reported_max])
+        return receipt_of(batch, outcome, committed.token, self._limits.failures_reported_max)
 
 
 def _overloaded(error: Overloaded) -> Problem:

@@ -40,7 +40,7 @@ def test_a_shared_table_loses_a_commit_and_ours_does_not(lake: Lake) -> None:
     transaction = shared.transaction()
     append = transaction.update_snapshot().fast_append()
     append.append_data_file(parquet_file_to_data_file(shared.io, shared.metadata, first[0]))
-    commit._append_files(lake.load(DATA_POINTS), acknowledged, "other")  # pyright: ignore[reportPrivateUsage]
+    commit._append_files(lake.load(DATA_POINTS), acknowledged, {commit.COMMIT_ID: "other"})  # pyright: ignore[reportPrivateUsage]
     assert stored_ids(Snapshots(lake)) == ids("acknowledged")
     shared.refresh()
     append.commit()

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from api.app import build_app
 from api.graphql.mutations import document_of
 from api.problems import Problem
 from api.writing import Failure, Mode, Receipt
@@ -40,11 +42,14 @@ class RecordingWriter:
         self.documents: list[tuple[Mapping[str, Any], Mode]] = []
         self._snapshot = snapshot
 
-    async def write(self, document: Mapping[str, Any], mode: Mode) -> Receipt:
+    async def write(self, document: Mapping[str, Any], mode: Mode, key: str = "") -> Receipt:
         self.documents.append((document, mode))
         return Receipt(2, 1, 1, self._snapshot, (Failure("data_points", 1, "date", "invalid_date", "No date."),))
 
-    async def delete_series(self, series_id: str) -> Receipt:
+    async def knows(self, key: str) -> bool:
+        return False
+
+    async def delete_series(self, series_id: str, key: str = "") -> Receipt:
         raise Problem("unknown_entity", f"There is no series {series_id}.")
 
 
@@ -165,3 +170,29 @@ def test_an_atomic_batch_with_all_parts_absent_is_the_writers_business(lake: War
     asyncio.run(writer.write({}, "partial"))
     GraphQLDoor(lake.engine, writer).data("mutation { bulkUpsertDataPoints(input: {}) { failed } }")
     assert writer.documents == [({}, "partial"), ({}, "partial")]
+
+
+def test_mutations_under_a_key_are_done_once(open_lake: Warehouse) -> None:
+    app = build_app(open_lake.settings, open_lake.limits, open_lake.services)
+    client = TestClient(app, raise_server_exceptions=False)
+
+    def ask(document: str, key: str) -> Any:
+        return client.post("/graphql", json={"query": document}, headers={"Idempotency-Key": key}).json()
+
+    point = '{ externalId: "GDP", date: "2020-01-01", value: "%s", revisionDate: "2020-02-01" }'
+    document = f"""mutation {{
+        create: createSeries(input: {{ source: "A", externalId: "GDP" }}) {{ series {{ id }} receipt {{ batchId }} }}
+        one: bulkUpsertDataPoints(input: {{ source: {{ name: "A" }}, dataPoints: [{point % 1}] }}) {{
+            batchId verdicts {{ inserted corrected }} }}
+        two: bulkUpsertDataPoints(input: {{ source: {{ name: "A" }}, dataPoints: [{point % 2}] }}) {{
+            batchId verdicts {{ inserted corrected }} }}
+    }}"""
+    first = ask(document, "k")
+    assert first["data"]["one"]["verdicts"] == {"inserted": 1, "corrected": 0}
+    assert first["data"]["two"]["verdicts"] == {"inserted": 0, "corrected": 1}
+    before = open_lake.engine.current()
+    assert ask(document, "k")["data"] == first["data"]
+    assert open_lake.engine.current() == before
+    conflict = ask(document.replace('"2020-01-01"', '"2020-01-02"'), "k")
+    codes = [error["extensions"]["code"] for error in conflict["errors"]]
+    assert set(codes) == {"idempotency_conflict"}

@@ -16,6 +16,7 @@ from api.app import build_app
 from api.ingest.router import EXAMPLE
 from api.limits import Limits
 from api.problems import PROBLEMS
+from api.writing import VERDICT_MEANINGS
 from catalog.identity import series_id
 from tests.support.warehouse import Warehouse, warehouse
 
@@ -55,6 +56,8 @@ def test_the_documented_example_is_stored(client: TestClient, lake: Warehouse) -
         "failed": 0,
         "snapshot": lake.engine.current(),
         "failures": [],
+        "verdicts": {**dict.fromkeys(VERDICT_MEANINGS, 0), "inserted": 1},
+        "batch_id": receipt["batch_id"],
     }
     assert answer.headers["x-finlake-snapshot"] == receipt["snapshot"]
     id_ = series_id("FRED-MD", "INDPRO")

@@ -8,11 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from api.ingest.batch import batch_of
-from api.ingest.decode import decode
 from api.limits import Limits
 from api.problems import Problem
 from catalog.identity import series_id
@@ -40,11 +37,8 @@ def stated(value: int | None, revision: dt.date) -> Point:
 
 
 def post_together(lake: Warehouse, batches: list[list[Point]]) -> None:
-    committer = lake.services.committer
-    read = [batch_of(decode(msgspec.json.encode(document(*batch))), "partial", lake.limits) for batch in batches]
-    with committer._changed:  # the committing thread sees none of them before all are queued
-        futures = [committer.submit(batch, 1) for batch in read]
-    assert len({future.result(10).token for future in futures}) == 1
+    receipts = lake.write_together([document(*batch) for batch in batches])
+    assert len({receipt.snapshot for receipt in receipts}) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from api.writing import Receipt
 from catalog.identity import series_id
 from engine.query import Query, View
 from tests.support.oracle import Oracle, Point
@@ -31,8 +34,17 @@ def v(text: str) -> Decimal:
     return Decimal(text)
 
 
-def post(lake: Warehouse, *points: Point) -> Any:
-    return lake.write({"data_points": [point.document(SOURCE) for point in points]})
+def post(lake: Warehouse, *points: Point) -> Receipt:
+    return lake.write(document(points))
+
+
+def document(points: Iterable[Point]) -> dict[str, Any]:
+    return {"data_points": [point.document(SOURCE) for point in points]}
+
+
+def told(receipt: Receipt) -> Counter[str]:
+    """The verdicts that are not zero."""
+    return +Counter(asdict(receipt.verdicts))
 
 
 def seen(lake: Warehouse, view: View, as_of: dt.date | None = None) -> list[tuple[Any, ...]]:
@@ -145,7 +157,7 @@ def test_rule(tmp_path: Path, name: str) -> None:
         for batch in batches:
             receipt = post(lake, *batch)
             assert (receipt.total_processed, receipt.successful, receipt.failed) == (len(batch), len(batch), 0)
-            oracle.post(batch, TODAY)
+            assert told(receipt) == oracle.post(batch, TODAY)
         rows = [row[2:] for row in seen(lake, View.EVERY)]
         assert rows == expected
         assert_equal(lake, oracle, R1, R2, TODAY)
@@ -209,8 +221,13 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(batch=st.lists(points, min_size=1, max_size=6))
     def post(self, batch: list[Point]) -> None:
-        assert post(self.lake, *batch).failed == 0
-        self.oracle.post(batch, self.lake.clock.now.date())
+        assert told(post(self.lake, *batch)) == self.oracle.post(batch, self.today)
+
+    @rule(batches=st.lists(st.lists(points, min_size=1, max_size=4), min_size=2, max_size=4))
+    def post_together(self, batches: list[list[Point]]) -> None:
+        """Whether they share a commit or not, they are applied one after another."""
+        receipts = self.lake.write_together([document(batch) for batch in batches])
+        assert [told(receipt) for receipt in receipts] == [self.oracle.post(batch, self.today) for batch in batches]
 
     @rule(series=st.sampled_from(["A", "B"]))
     def delete(self, series: str) -> None:
@@ -218,6 +235,17 @@ class Ledger(RuleBasedStateMachine):
         if series in known:
             self.lake.delete_series(series_id(SOURCE, series))
         self.oracle.delete(series)
+
+    @rule(series=st.sampled_from(["A", "B"]), span=st.tuples(dates, dates))
+    def delete_points(self, series: str, span: tuple[dt.date, dt.date]) -> None:
+        known = {row["external_id"] for row in self.lake.rows(Query("series", ("external_id",)))}
+        if series in known:
+            receipt = self.lake.delete_points(series_id(SOURCE, series), *span)
+            assert receipt.verdicts.deleted == self.oracle.delete_points(series, *span, self.today)
+
+    @property
+    def today(self) -> dt.date:
+        return self.lake.clock.now.date()
 
     @rule()
     def compact(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from catalog.batches import BatchLog
 from catalog.commit import Committer, Prepared
 from catalog.iceberg import Lake
 from catalog.model import DATA_POINTS, SOURCES
@@ -68,4 +69,5 @@ def append_names(_: LakeSnapshot, batches: Sequence[str]) -> Prepared[str]:
 
 def open_committer(lake: Lake, prepare: Any = append_names, **options: Any) -> Committer[str, str]:
     settings: dict[str, Any] = {"alone": lambda _: False, "pending_bytes_max": 1_000, "writer_threads": 2}
-    return Committer(lake, Snapshots(lake), prepare, **(settings | options))
+    snapshots = Snapshots(lake)
+    return Committer(lake, snapshots, prepare, BatchLog(lake, snapshots, lambda: NOW), **(settings | options))

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from api.app import Services, open_services
 from api.config import Settings
-from api.ingest.service import IngestService
+from api.ingest.batch import Batch
+from api.ingest.outcome import Outcome
+from api.ingest.service import IngestService, Terms
 from api.limits import Limits
+from api.problems import Problem
 from api.writing import Mode, Receipt
+from catalog.commit import Committed
 from catalog.maintenance import Merged, base_merge, partitions_due
 from catalog.model import DATA_POINTS
 from engine.merge import merging_of
@@ -46,7 +51,7 @@ class Warehouse:
         self.settings = settings
         self.limits = limits
         self.clock = clock
-        self.writer = IngestService(services.committer, limits)
+        self.writer = IngestService(services.committer, services.batches, limits)
 
     @property
     def engine(self) -> Engine:
@@ -54,6 +59,30 @@ class Warehouse:
 
     def write(self, document: Mapping[str, Any], mode: Mode = "partial") -> Receipt:
         return asyncio.run(self.writer.write(document, mode))
+
+    def batch(self, document: Mapping[str, Any], key: str = "") -> Batch:
+        return self.writer._decoded(msgspec.json.encode(document), Terms(key=key))
+
+    def commit_together(self, batches: Sequence[Batch]) -> list[Receipt | Problem]:
+        """Several batches in one commit, in their order, but for those that must be alone in theirs."""
+        committer = self.services.committer
+        with committer._changed:  # the committing thread sees none of them before all are queued
+            waiting = [(batch, committer.submit(batch, 1)) for batch in batches]
+        return [self._answer(batch, future.result(60)) for batch, future in waiting]
+
+    def _answer(self, batch: Batch, committed: Committed[Outcome]) -> Receipt | Problem:
+        try:
+            return self.writer._receipt(batch, committed)
+        except Problem as problem:
+            return problem
+
+    def write_together(self, documents: Sequence[Mapping[str, Any]]) -> list[Receipt]:
+        """Several documents in one commit, all of which land."""
+        answers = self.commit_together([self.batch(document) for document in documents])
+        return [answer for answer in answers if isinstance(answer, Receipt)]
+
+    def delete_points(self, series_id: str, first: dt.date, last: dt.date) -> Receipt:
+        return asyncio.run(self.writer.delete_points(series_id, (first, last), ""))
 
     def delete_series(self, series_id: str) -> Receipt:
         return asyncio.run(self.writer.delete_series(series_id))
