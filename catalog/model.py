@@ -233,8 +233,24 @@ DATA_POINTS = Table(
     relations=(Relation("series", "series", ("series_id",), ("id",), many=False),),
 )
 
+# No collection shows it. A point that a vintage repeated is not stored; that the vintage was seen must be known.
+VINTAGES = Table(
+    name="vintages",
+    description="The vintages of series that were posted whole, with what they changed alone being stored.",
+    columns=(
+        Column(1, "series_id", Type.UUID, "The id of the series.", False),
+        Column(2, "revision_date", Type.DATE, "The day the source published the vintage.", False),
+        Column(
+            3, "points_sequence", Type.LONG, "The commit sequence of data_points that holds what it changed.", False
+        ),
+        *_housekeeping(4),
+    ),
+    key=("series_id", "revision_date"),
+    sort=("series_id", "revision_date"),
+)
+
 MODEL = Tables(
-    tables=(SOURCES, SERIES, DATA_POINTS),
+    tables=(SOURCES, SERIES, DATA_POINTS, VINTAGES),
     collections=(
         Collection("Sources", "Source", "sources", SOURCES.description),
         Collection("Series", "Series", "series", SERIES.description),

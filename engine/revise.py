@@ -5,6 +5,7 @@
 - A point without one says what the source shows today. It becomes a row dated today where its value differs from the
   latest one known today, the points with a revision date that stand before it included.
 - A null is a value: the source withdrew the point.
+- Where only changes are wanted, a point that repeats the revision before it is not stored (`engine.vintages`).
 - Among the points of one batch that name the same row, the last wins. Batches come one after another, also where they
   share a commit.
 
@@ -25,7 +26,7 @@ import pyarrow.compute as pc
 from catalog.model import Type
 from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
-from engine import keys
+from engine import keys, vintages
 from engine.execute import Database
 from engine.lower import Statement
 from engine.stored import ALIVE, alive_parameters
@@ -59,16 +60,19 @@ INCOMING_SCHEMA = pa.schema(
 class Incoming:
     """The points of several batches: `points` has INCOMING_SCHEMA and `batch`, the number of the batch, in order of
     arrival, `ordinal` counting from 0; a null `revision_date` says that none was stated. `series` are the ids that the
-    dictionary of `series_id` holds, sorted."""
+    dictionary of `series_id` holds, sorted. `seen` are the vintages on record of these series, SEEN_SCHEMA. With
+    `changes_only` there is one batch."""
 
     points: pa.Table
     series: pa.Array
+    seen: pa.Table
+    changes_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`rows` to store, in the order of series, date and revision date; the columns of INCOMING_SCHEMA without
-    `ordinal`. `verdicts` counts the points of each batch."""
+    """`rows` to store, the columns of INCOMING_SCHEMA without `ordinal`, closing rows last, the others in the order of
+    series, date and revision date. `verdicts` counts the points of each batch."""
 
     rows: pa.Table
     verdicts: Sequence[Mapping[Verdict, int]]
@@ -146,14 +150,35 @@ def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.da
     counts = [dict.fromkeys(VERDICTS, 0) for _ in range(1 + (pc.max(points.column("batch")).as_py() or 0))]
     dated, known_today = _dated(database, points, known, today)
     ordered = _in_key_order(dated)
-    counts_alone = keys.ends_run(ordered.column("key"), ordered.column("batch"))
-    told = ordered.filter(counts_alone)
-    verdicts = _verdicts(told, known)
-    for rows, codes in ((told, verdicts), (known_today, None), (ordered.filter(pc.invert(counts_alone)), None)):
-        _count(rows, codes, counts)
-    changes = told.filter(pc.not_equal(verdicts, VERDICTS.index(Verdict.UNCHANGED)))
-    columns = [name for name in INCOMING_SCHEMA.names if name != "ordinal"]
-    return News(changes.select(columns).filter(keys.ends_run(changes.column("key"))), counts)
+    is_told = keys.ends_run(ordered.column("key"), ordered.column("batch"))
+    told = ordered.filter(is_told)
+    kept, repeated = _without_repeats(database, told, known) if incoming.changes_only else (told, told.slice(0, 0))
+    verdicts = _verdicts(kept, known)
+    _count(kept, verdicts, counts)
+    for rows in (known_today, ordered.filter(pc.invert(is_told)), repeated):
+        _count(rows, None, counts)
+    changes = kept.filter(pc.not_equal(verdicts, VERDICTS.index(Verdict.UNCHANGED)))
+    changes = changes.filter(keys.ends_run(changes.column("key")))
+    rows = changes.select([name for name in INCOMING_SCHEMA.names if name != "ordinal"])
+    if incoming.seen.num_rows:
+        rows = pa.concat_tables([rows, _closing_rows(database, changes, told, known, incoming)])
+    return News(rows, counts)
+
+
+def _without_repeats(database: Database, told: pa.Table, known: pa.Table) -> tuple[pa.Table, pa.Table]:
+    is_repeat = pc.is_in(told.column("ordinal"), value_set=vintages.repeats(database, told, known))
+    return told.filter(pc.invert(is_repeat)), told.filter(is_repeat)
+
+
+def _closing_rows(
+    database: Database, changes: pa.Table, told: pa.Table, known: pa.Table, incoming: Incoming
+) -> pa.Table:
+    found = vintages.closing(database, changes, told, known, incoming.seen)
+    series = pa.DictionaryArray.from_arrays(found.column("code").combine_chunks(), incoming.series)
+    said = pa.nulls(found.num_rows, pa.bool_())
+    columns = [series, *(found.column(name) for name in ("date", "revision_date", "value")), said]
+    schema = pa.schema([field for field in INCOMING_SCHEMA if field.name != "ordinal"])
+    return pa.table(columns, schema.names).cast(schema)
 
 
 def _known(database: Database, points: pa.Table, series: pa.Array, stored: ScanFiles) -> pa.Table:

@@ -21,7 +21,7 @@ from api.ingest.receipts import record_of
 from api.writing import Failure, Verdicts
 from catalog.batches import BatchLog, BatchRecord
 from catalog.commit import Prepared
-from catalog.model import DATA_POINTS, SERIES, SOURCES
+from catalog.model import DATA_POINTS, SERIES, SOURCES, VINTAGES, Table
 from catalog.registry import Registry, Row
 from catalog.scan import Domain, ScanRequest, prune
 from catalog.schemas import arrow_schema
@@ -29,6 +29,7 @@ from catalog.snapshot import LakeSnapshot
 from engine.execute import Database
 from engine.revise import INCOMING_SCHEMA, Incoming, Verdict, news
 from engine.tombstones import tombstones
+from engine.vintages import seen_vintages
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Preparer:
         stored = {
             SOURCES.name: _metadata_rows(changes.sources.values(), SOURCES),
             SERIES.name: _metadata_rows(changes.series.values(), SERIES),
-            DATA_POINTS.name: rows,
+            **rows,
         }
         records = {
             each.batch.delivery.id: record_of(each.batch, outcome)
@@ -81,20 +82,31 @@ class Preparer:
 
     def _points(
         self, snapshot: LakeSnapshot, applied: Sequence[_Applied], now: dt.datetime
-    ) -> tuple[pa.Table, list[Outcome]]:
-        """The rows of data points to append, and the outcomes with their verdicts."""
+    ) -> tuple[dict[str, pa.Table], list[Outcome]]:
+        """The rows of data points and vintages to append, and the outcomes with their verdicts."""
         outcomes = [each.outcome for each in applied]
         deletion = applied[0].batch.deletes if len(applied) == 1 else None
         if deletion is not None and deletion.span is not None and outcomes[0].found:
             rows, points = self._deleted_points(snapshot, deletion, deletion.span, now)
-            return rows, [replace(outcomes[0], verdicts=Verdicts(deleted=points))]
-        incoming = _incoming([each.points for each in applied])
+            return {DATA_POINTS.name: rows}, [replace(outcomes[0], verdicts=Verdicts(deleted=points))]
+        incoming = self._incoming(snapshot, applied)
         if not incoming.points.num_rows:
-            return arrow_schema(DATA_POINTS).empty_table(), [_judged(outcome, {}) for outcome in outcomes]
+            return {}, [_judged(outcome, {}) for outcome in outcomes]
         stored = prune(snapshot, ScanRequest(DATA_POINTS.name, _key_domains(incoming)))
         found = news(self._database, incoming, stored, now.date())
         judged = [_judged(outcome, counts) for outcome, counts in zip(outcomes, found.verdicts, strict=True)]
-        return _with_bookkeeping(found.rows, now, is_deleted=False), judged
+        rows = {DATA_POINTS.name: _with_bookkeeping(found.rows, DATA_POINTS, now)}
+        if incoming.changes_only:
+            sequence = snapshot.tables[DATA_POINTS.name].sequence + bool(found.rows.num_rows)
+            rows[VINTAGES.name] = _vintage_rows(incoming, sequence, now)
+        return rows, judged
+
+    def _incoming(self, snapshot: LakeSnapshot, applied: Sequence[_Applied]) -> Incoming:
+        """The points of all batches, numbered anew, over one sorted dictionary of series."""
+        points, series = _together([each.points for each in applied])
+        files = prune(snapshot, ScanRequest(VINTAGES.name, {"series_id": Domain(values=tuple(series.to_pylist()))}))
+        seen = seen_vintages(self._database, series, files, snapshot.hidden)
+        return Incoming(points, series, seen, any(each.batch.changes_only for each in applied))
 
     def _deleted_points(
         self, snapshot: LakeSnapshot, deletion: Deletion, span: tuple[dt.date, dt.date], now: dt.datetime
@@ -103,7 +115,9 @@ class Preparer:
         domains = {"series_id": Domain(values=(deletion.series_id,)), "date": Domain(*span)}
         stored = prune(snapshot, ScanRequest(DATA_POINTS.name, domains))
         rows = tombstones(self._database, stored, deletion.series_id, span, now.date())
-        return _with_bookkeeping(rows, now, is_deleted=True), pc.count_distinct(rows.column("date")).as_py()
+        return _with_bookkeeping(rows, DATA_POINTS, now, is_deleted=True), pc.count_distinct(
+            rows.column("date")
+        ).as_py()
 
 
 def _apply(batch: Batch, changes: Changes, now: dt.datetime) -> _Applied:
@@ -173,15 +187,14 @@ def _metadata_rows(rows: Iterable[Row], table: Any) -> pa.Table:
     return pa.Table.from_pylist(list(rows), arrow_schema(table))
 
 
-def _incoming(batches: Sequence[pa.Table]) -> Incoming:
-    """The points of all batches, numbered anew, over one sorted dictionary of series."""
+def _together(batches: Sequence[pa.Table]) -> tuple[pa.Table, pa.Array]:
     parts = [(number, part) for number, batch in enumerate(batches) for part in _stated_then_shown(batch)]
     chunks = [chunk for _, part in parts for chunk in part.column("series_id").chunks]
     series = pa.array(sorted({id_ for chunk in chunks for id_ in pc.unique(chunk).to_pylist()}), pa.string())
     tables = [_numbered(part, number, series) for number, part in parts]
     schema = pa.schema([*INCOMING_SCHEMA, ("batch", pa.int32())])
     points = pa.concat_tables(tables) if tables else schema.empty_table()
-    return Incoming(points.set_column(0, "ordinal", pa.array(range(points.num_rows), pa.int64())), series)
+    return points.set_column(0, "ordinal", pa.array(range(points.num_rows), pa.int64())), series
 
 
 def _stated_then_shown(points: pa.Table) -> list[pa.Table]:
@@ -213,18 +226,23 @@ def _key_domains(incoming: Incoming) -> Mapping[str, Domain]:
     return {"series_id": Domain(values=tuple(incoming.series.to_pylist())), "date": Domain(dates["min"], dates["max"])}
 
 
-def _with_bookkeeping(rows: pa.Table, now: dt.datetime, *, is_deleted: bool) -> pa.Table:
-    constants = {
-        "superseded_on": None,
-        "first_revision": None,
-        "is_deleted": is_deleted,
-        "created_at": now,
-        "updated_at": now,
-        "seq": None,
-        "level": 0,
-    }
-    schema = arrow_schema(DATA_POINTS)
-    for name, constant in constants.items():
-        field_ = schema.field(name)
-        rows = rows.append_column(field_, pa.repeat(pa.scalar(constant, field_.type), rows.num_rows))
+def _vintage_rows(incoming: Incoming, points_sequence: int, now: dt.datetime) -> pa.Table:
+    """The vintages that a batch of whole vintages shows for the first time."""
+    stated = incoming.points.select(["series_id", "revision_date"]).filter(
+        pc.is_valid(incoming.points.column("revision_date"))
+    )
+    plain = stated.set_column(0, "series_id", stated.column("series_id").cast(pa.string()))
+    shown = plain.group_by(["series_id", "revision_date"]).aggregate([])
+    fresh = shown.join(incoming.seen.drop_columns("code"), ["series_id", "revision_date"], join_type="left anti")
+    sequence = pa.repeat(pa.scalar(points_sequence, pa.int64()), fresh.num_rows)
+    return _with_bookkeeping(fresh.append_column("points_sequence", sequence), VINTAGES, now)
+
+
+def _with_bookkeeping(rows: pa.Table, table: Table, now: dt.datetime, *, is_deleted: bool = False) -> pa.Table:
+    """The rows with the columns that they lack, as fresh appends have them."""
+    known = {"is_deleted": is_deleted, "created_at": now, "updated_at": now, "level": 0}
+    for field_ in arrow_schema(table):
+        if field_.name not in rows.column_names:
+            constant = pa.scalar(known.get(field_.name), field_.type)
+            rows = rows.append_column(field_, pa.repeat(constant, rows.num_rows))
     return rows
