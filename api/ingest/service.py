@@ -23,14 +23,19 @@ from catalog.errors import CatalogError, Overloaded
 from engine.errors import EngineError
 
 DECODERS_MAX = 2
+DEBT_RETRY_SECONDS = 5
 
 
 class IngestService:
     """Stores documents through the committer; the event loop only waits."""
 
-    def __init__(self, committer: Committer[Batch, Outcome], limits: Limits) -> None:
+    def __init__(
+        self, committer: Committer[Batch, Outcome], limits: Limits, debt_files: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`debt_files` tells how many files of one partition wait for a merge."""
         self._committer = committer
         self._limits = limits
+        self._debt_files = debt_files
         self._decoders = anyio.CapacityLimiter(DECODERS_MAX)
         self._received_bytes = 0
 
@@ -39,8 +44,10 @@ class IngestService:
         """Counts the bytes of one body from its first until it is answered for: `pending_bytes_max` bounds all bodies
         together, those included that no decoder has come to yet. A lone body passes whatever its size.
 
-        What it yields is told the size of each chunk, and raises Problem `overloaded`.
+        What it yields is told the size of each chunk, and raises Problem `overloaded`; so does entering where merges
+        are too far behind.
         """
+        self._check_debt()
         counted = 0
 
         def count(size_bytes: int) -> None:
@@ -60,6 +67,7 @@ class IngestService:
 
     async def write(self, document: Mapping[str, Any], mode: Mode) -> Receipt:
         """See `api.writing.Writer`."""
+        self._check_debt()
         return await self.write_json(msgspec.json.encode(document), mode)
 
     async def write_json(self, body: bytes, mode: Mode) -> Receipt:
@@ -87,6 +95,13 @@ class IngestService:
         if not committed.outcome.found:
             raise _unknown(series_id)
         return Receipt(0, 0, 0, committed.token)
+
+    def _check_debt(self) -> None:
+        limit = self._limits.debt_files_max
+        if self._debt_files() > limit:
+            raise _overloaded(
+                Overloaded("Too many files wait to be merged.", limit="debt_files_max", value=limit), DEBT_RETRY_SECONDS
+            )
 
     def _decoded(self, body: bytes, mode: Mode) -> Batch:
         document = decode(body)
@@ -118,9 +133,9 @@ class IngestService:
         return Receipt(batch.points_total, outcome.points, failed, committed.token, listed)
 
 
-def _overloaded(error: Overloaded) -> Problem:
+def _overloaded(error: Overloaded, seconds: int = RETRY_AFTER_SECONDS) -> Problem:
     problem = problem_from(error)
-    problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    problem.headers = {"Retry-After": str(seconds)}
     return problem
 
 
