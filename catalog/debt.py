@@ -156,26 +156,26 @@ def merge_task(snapshot: LakeSnapshot, stored: TableSnapshot, partition: str | N
 
 
 def _delta_inputs(files: Iterable[FileEntry]) -> list[FileEntry]:
-    """All fresh files, and the merged ones that are not larger than what is merged anyway: a row is then written
-    again only when its file at least doubles."""
+    """All fresh files, and the merged ones of about their size: a row is then written again only when its file grows by
+    half, and the files that stay grow threefold from one to the next."""
     fresh = [file for file in files if file.level < DELTA_LEVEL]
-    return [*fresh, *_not_larger(fresh, [file for file in files if file.level == DELTA_LEVEL])]
+    return [*fresh, *_smaller(fresh, [file for file in files if file.level == DELTA_LEVEL], 2)]
 
 
 def _base_inputs(files: Iterable[FileEntry], table: Table) -> list[FileEntry]:
-    """All deltas, the base files that may hold a key of theirs, and those that are not larger than all that."""
+    """All deltas, the base files that may hold a key of theirs, and those that are no larger than all that."""
     deltas = [file for file in files if file.level < BASE_LEVEL]
     bases = [file for file in files if file.level == BASE_LEVEL]
     touched = [base for base in bases if any(_may_share_a_key(base, delta, table) for delta in deltas)]
     chosen = [*deltas, *touched]
-    return [*chosen, *_not_larger(chosen, [base for base in bases if base not in touched])]
+    return [*chosen, *_smaller(chosen, [base for base in bases if base not in touched], 1)]
 
 
-def _not_larger(chosen: Iterable[FileEntry], others: Iterable[FileEntry]) -> Iterator[FileEntry]:
-    """Of other files, smallest first, those with no more rows than all that were chosen until then."""
+def _smaller(chosen: Iterable[FileEntry], others: Iterable[FileEntry], times: int) -> Iterator[FileEntry]:
+    """Of other files, smallest first, those with at most `times` the rows of all that were chosen until then."""
     rows = sum(file.rows for file in chosen)
     for file in sorted(others, key=lambda file: file.rows):
-        if file.rows > rows:
+        if file.rows > rows * times:
             return
         rows += file.rows
         yield file

@@ -95,8 +95,11 @@ class Warehouse:
 
 
 @contextmanager
-def warehouse(folder: Path, day: dt.date = dt.date(2024, 6, 15), limits: Limits | None = None) -> Iterator[Warehouse]:
-    settings = Settings(data_dir=folder, maintenance=False)
+def warehouse(
+    folder: Path, day: dt.date = dt.date(2024, 6, 15), limits: Limits | None = None, **fields: Any
+) -> Iterator[Warehouse]:
+    """`fields` are settings. Maintenance is off where they do not say otherwise."""
+    settings = Settings.model_validate({"data_dir": folder, "maintenance": False} | fields)
     clock = Clock(day)
     limits = limits or Limits()
     services = open_services(settings, limits, clock)
