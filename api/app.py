@@ -25,11 +25,13 @@ from api.ingest.prepare import Preparer
 from api.ingest.router import ingest_router
 from api.ingest.service import IngestService
 from api.limits import Limits
+from api.merges import Merges
 from api.odata.router import odata_routes
 from api.operations import Metrics, Observed, operations_router
 from api.parameters import check_names
 from api.problems import Problem, problem_from
 from api.reading import Reader
+from api.upkeep import Upkeep
 from catalog.batches import BatchLog
 from catalog.commit import Committer
 from catalog.errors import CatalogError
@@ -58,6 +60,8 @@ LINKS = {
 class Services:
     """What the doors share, in the order it is closed."""
 
+    upkeep: Upkeep
+    merges: Merges
     committer: Committer[Batch, Outcome]
     batches: BatchLog
     database: Database
@@ -65,7 +69,9 @@ class Services:
     engine: Engine
 
     def close(self) -> None:
-        """Finish what is queued, then let go. Blocks."""
+        """Break off merges, finish what is queued, then let go. Blocks."""
+        self.merges.stop()
+        self.upkeep.close()
         self.committer.close()
         self.database.close()
         self.lake.close()
@@ -92,7 +98,11 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
         pending_bytes_max=limits.pending_bytes_max,
         writer_threads=settings.writer_threads,
     )
-    return Services(committer, batches, database, lake, Engine(snapshots, database))
+    merges = Merges(lake, snapshots, settings, limits, clock)
+    upkeep = Upkeep(lake.data_dir, (merges,), watch=merges.look)
+    if settings.maintenance:
+        upkeep.start()
+    return Services(upkeep, merges, committer, batches, database, lake, Engine(snapshots, database))
 
 
 def create_app() -> FastAPI:
@@ -114,12 +124,14 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> FastAPI
 
     app = FastAPI(title="finlake", version=VERSION, lifespan=lifespan, redirect_slashes=False)
     reader = Reader(services.engine, limits)
-    writer = IngestService(services.committer, services.batches, limits)
-    metrics = Metrics(lambda: services.committer.pending_bytes)
+    writer = IngestService(
+        services.committer, services.batches, limits, lambda: services.merges.figures.partition_files_max
+    )
+    metrics = Metrics(lambda: services.committer.pending_bytes, lambda: services.merges.figures)
     app.add_middleware(Compressed)
     app.add_middleware(Observed, metrics=metrics)
     app.include_router(ingest_router(writer, limits))
-    app.include_router(operations_router(reader, services.committer, metrics, VERSION))
+    app.include_router(operations_router(reader, services.committer, services.upkeep, metrics, VERSION))
     app.router.routes.extend(odata_routes(reader, limits, settings))
     app.router.routes.extend(graphql_routes(reader, writer, limits, settings))
     app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)

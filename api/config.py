@@ -29,3 +29,15 @@ class Settings(BaseSettings):
         default="256MB", description="Memory that all queries together may hold, as DuckDB writes it."
     )
     writer_threads: int = Field(default=4, ge=1, description="Threads that write the files of one commit.")
+    maintenance: bool = Field(default=True, description="Merge files in the background; off leaves it to others.")
+    maintenance_memory: str = Field(
+        default="512MB", description="Memory that a background merge may hold, as DuckDB writes it."
+    )
+    delta_files_max: int = Field(default=4, ge=1, description="Fresh files of a partition that wait for a delta merge.")
+    delta_rows_max: int = Field(default=1_000_000, ge=1, description="Delta rows of a partition that make it merge.")
+    base_merge_seconds: float = Field(
+        default=900, ge=0, description="Age of deltas that makes a base merge, so that a quiet lake has none."
+    )
+    history_cut_days: int = Field(
+        default=366, ge=0, description="Recent dates, this many days up to twice as many, have base files of their own."
+    )

@@ -16,6 +16,9 @@ class Limits(BaseSettings):
     text_characters_max: int = Field(default=10_000, ge=1, description="Length of one text of a source or series.")
     name_characters_max: int = Field(default=200, ge=1, description="Length of a source's name or an external id.")
     pending_bytes_max: int = Field(default=256 * 2**20, ge=1, description="Bodies that wait for their commit.")
+    debt_files_max: int = Field(
+        default=100, ge=1, description="Delta files of one partition beyond which posts wait for merges."
+    )
     # reading
     query_time_ms_max: int = Field(default=30_000, ge=1, description="Time of one query.")
     concurrent_queries_max: int = Field(default=8, ge=1, description="Queries that run at once.")

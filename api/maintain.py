@@ -5,9 +5,9 @@ It works on the data folder, whether a service serves it or not: commits of both
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,38 +15,44 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api import logging
 from api.config import Settings
 from api.limits import Limits
+from api.merges import merge_database
+from api.upkeep import LOCK_FILE
+from catalog.debt import MergeTask, base_tasks
 from catalog.errors import CatalogError
+from catalog.files import owned
 from catalog.iceberg import Lake
-from catalog.maintenance import Merged, Outdated, base_merge, partitions_due
-from catalog.model import DATA_POINTS, MODEL
+from catalog.maintenance import Merged, bundles, merge, recent_from
+from catalog.model import MODEL
 from catalog.snapshot import Snapshots
 from engine.errors import EngineError
-from engine.execute import Database, DatabaseSettings
 from engine.merge import merging_of
 
 console = Console(highlight=False, markup=False, soft_wrap=True)
 complaints = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 
 
-def compact(settings: Settings, limits: Limits) -> Iterator[Merged | None]:
-    """Base merges of every partition that holds deltas, one after another; None where another merge was faster."""
+def compact(settings: Settings, limits: Limits) -> Iterator[Merged]:
+    """Base merges of every partition that holds deltas, some to a commit.
+
+    The background merges of a service stand by meanwhile.
+    """
     lake = Lake(settings.data_dir, MODEL)
-    snapshots = Snapshots(lake)
-    database = Database(
-        DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
-    )
-    due = partitions_due(snapshots.current(), DATA_POINTS)
-    merging = merging_of(database)
+    database = merge_database(lake, limits, settings.engine_threads, settings.maintenance_memory)
+    recent = recent_from(dt.datetime.now(dt.UTC).date(), settings.history_cut_days)
     try:
-        with ThreadPoolExecutor(settings.writer_threads) as executor, _progress() as progress:
-            for partition in progress.track(due, description="partitions"):
-                try:
-                    yield base_merge(lake, snapshots, DATA_POINTS, partition, merging, executor)
-                except Outdated:
-                    yield None
+        with owned(lake.data_dir / LOCK_FILE, wait=True), _progress() as progress:
+            tasks = _tasks(lake)
+            bar = progress.add_task("partitions", total=len(tasks))
+            for bundle in bundles(tasks):
+                yield from merge(lake, bundle, merging_of(database), recent, lambda: progress.advance(bar))
     finally:
         database.close()
         lake.close()
+
+
+def _tasks(lake: Lake) -> list[MergeTask]:
+    snapshot = Snapshots(lake).current()
+    return [task for table in MODEL.tables for task in base_tasks(snapshot, table)]
 
 
 def _progress() -> Progress:
@@ -54,8 +60,8 @@ def _progress() -> Progress:
     return Progress(*columns, console=complaints)
 
 
-def _report(done: list[Merged | None]) -> None:
-    merged = [each for each in done if each is not None]
+def _report(done: list[Merged]) -> None:
+    merged = [each for each in done if not each.outdated]
     before, after = sum(each.files_before for each in merged), sum(each.files_after for each in merged)
     rows = sum(each.rows_before for each in merged), sum(each.rows_after for each in merged)
     console.print(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
 
 from api.ingest.batch import Batch
 from api.ingest.outcome import Outcome
 from api.logging import log_request
+from api.merges import MergeFigures
 from api.parameters import check_names
 from api.reading import SNAPSHOT_HEADER, Reader
+from api.upkeep import Upkeep
 from catalog.commit import Committer
 from catalog.snapshot import LakeSnapshot
 from engine.execute import ENGINE
@@ -27,7 +34,7 @@ SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 class Metrics:
     """The service's own registry, so that two services in one process do not meet."""
 
-    def __init__(self, pending_bytes: Callable[[], int]) -> None:
+    def __init__(self, pending_bytes: Callable[[], int], merges: Callable[[], MergeFigures]) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "finlake_requests", "Requests answered.", ("door", "method", "status"), registry=self.registry
@@ -37,6 +44,35 @@ class Metrics:
         )
         pending = Gauge("finlake_pending_bytes", "Bodies that wait for their commit.", registry=self.registry)
         pending.set_function(pending_bytes)
+        self.merges = merges
+        self.registry.register(_MergeMetrics(merges))
+
+
+# The figures of merges: name, whether it only grows, what it says.
+MERGE_METRICS = (
+    ("files", "debt_files", False, "Delta files that wait for a base merge."),
+    ("size_bytes", "debt_bytes", False, "Bytes of those files."),
+    ("rows", "debt_rows", False, "Rows of those files."),
+    ("oldest_seconds", "debt_oldest_seconds", False, "Since when a partition has had deltas."),
+    ("partition_files_max", "debt_partition_files_max", False, "Delta files of the partition that has most."),
+    ("merges", "merges", True, "Partitions merged."),
+    ("merged_rows", "merged_rows", True, "Rows that merges have read."),
+    ("merge_seconds", "merge_seconds", True, "Time spent on merges."),
+)
+
+
+class _MergeMetrics(Collector):
+    """Reads the figures when Prometheus asks."""
+
+    def __init__(self, figures: Callable[[], MergeFigures]) -> None:
+        self._figures = figures
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        values = asdict(self._figures())
+        for field, name, grows, says in MERGE_METRICS:
+            kind = CounterMetricFamily if grows else GaugeMetricFamily
+            yield kind(f"finlake_{name}", says, value=values[field])
 
 
 class Observed:
@@ -77,7 +113,7 @@ class Observed:
 
 
 def operations_router(
-    reader: Reader, committer: Committer[Batch, Outcome], metrics: Metrics, version: str
+    reader: Reader, committer: Committer[Batch, Outcome], upkeep: Upkeep, metrics: Metrics, version: str
 ) -> APIRouter:
     router = APIRouter(tags=["operations"])
     started = time.time()
@@ -101,6 +137,7 @@ def operations_router(
             "snapshot": snapshot.token,
             "tables": _table_facts(snapshot),
             "committer": {"alive": committer.alive, "pending_bytes": committer.pending_bytes},
+            "maintenance": {"alive": upkeep.alive, **asdict(metrics.merges())},
         }
 
     @router.head("/metrics", include_in_schema=False)

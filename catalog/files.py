@@ -88,6 +88,27 @@ def exclusive(directory: Path) -> Generator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def owned(path: Path, *, wait: bool) -> Generator[bool]:
+    """Whether this is the one owner of a file while inside; without `wait` it is not where another one is.
+
+    A crash lets the next one in.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield _locked(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def fsync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

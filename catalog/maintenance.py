@@ -1,17 +1,17 @@
-"""Base merges: the deltas of a partition, and the base files they touch, become new base files in one commit.
+"""Merges: files of a partition become fewer ones, of several partitions in one commit.
 
 A merge reads what one snapshot shows. Appends that land while it runs stay as they are: the sequence of their rows is
-above that of every row the merge wrote. The commit is refused where one of the inputs has vanished, because another
-merge was faster; then nothing has changed and the output is removed.
+above that of every row the merge wrote. Where an input of a partition has vanished because another merge was faster,
+that partition stays as it is and what was written for it is removed.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,78 +22,128 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from catalog.commit import ATTEMPTS_MAX, COMMIT_ID, WAIT_SECONDS_MAX, landed
+from catalog.debt import MergeTask
 from catalog.errors import CommitFailed, StorageDamaged
 from catalog.iceberg import Lake, translated
-from catalog.model import BASE_LEVEL, Table
-from catalog.scan import ScanFiles
-from catalog.snapshot import FileEntry, LakeSnapshot, Snapshots, TableSnapshot
-from catalog.staging import discard, stage
+from catalog.model import BASE_LEVEL, Table, Type
+from catalog.schemas import arrow_schema
+from catalog.staging import SortedFiles, discard
 
 BASE_FILE_ROWS_MAX = 2_000_000
+BUNDLE_ROWS_MAX = 5_000_000
 OPERATION = "finlake.operation"
-
-
-class Outdated(Exception):
-    """An input of the merge is no longer in the table: nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """What a merge needs of the engine: the surviving rows of files, and whether written files hold just their keys."""
+    """What a merge needs of the engine: the surviving rows of a task, sorted as the table is, and whether written files
+    hold just their keys."""
 
-    merge: Callable[[ScanFiles], pa.Table]
-    agrees: Callable[[ScanFiles, tuple[str, ...]], bool]
+    rows: Callable[[MergeTask], Iterator[pa.RecordBatch]]
+    agrees: Callable[[MergeTask, tuple[str, ...]], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a merge did in one partition."""
+    """What a merge did in one partition. `outdated` says that it was left alone, as another merge was faster."""
 
-    partition: str | None
-    files_before: int
+    task: MergeTask
     files_after: int
-    rows_before: int
     rows_after: int
+    outdated: bool = False
+
+    @property
+    def files_before(self) -> int:
+        return len(self.task.inputs.files)
+
+    @property
+    def rows_before(self) -> int:
+        return self.task.rows
 
 
-def partitions_due(snapshot: LakeSnapshot, table: Table) -> tuple[str | None, ...]:
-    """The partitions that hold deltas."""
-    found = {file.partition for file in snapshot.tables[table.name].files if file.level < BASE_LEVEL}
-    return tuple(sorted(found, key=str))
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The inputs of a task, and the written and checked files that replace them."""
+
+    task: MergeTask
+    outputs: tuple[str, ...]
+    rows: int
 
 
-def base_merge(
-    lake: Lake, snapshots: Snapshots, table: Table, partition: str | None, merging: Merging, executor: Executor
-) -> Merged | None:
-    """Merge the deltas of one partition into its base; None where it has none.
+def bundles(tasks: Iterable[MergeTask]) -> Iterator[tuple[MergeTask, ...]]:
+    """Tasks that share a commit: of one table, in their order, not more rows than a broken pass may lose."""
+    bundle: list[MergeTask] = []
+    for task in tasks:
+        full = sum(each.rows for each in bundle) + task.rows > BUNDLE_ROWS_MAX
+        if bundle and (full or bundle[0].table is not task.table):
+            yield tuple(bundle)
+            bundle = []
+        bundle.append(task)
+    if bundle:
+        yield tuple(bundle)
 
-    Raises Outdated, StorageDamaged where what was written is not what was read, and the errors of storage.
+
+def recent_from(today: dt.date, cut_days: int) -> dt.date | None:
+    """The first date that lies in the files of recent dates; None where there is no cut.
+
+    It moves once in `cut_days` days, so that the rows that grow old then make one file, not one every day.
     """
-    snapshot = snapshots.current()
-    inputs = _inputs(snapshot, snapshot.tables[table.name], partition)
-    if not inputs.files:
+    if not cut_days:
         return None
-    rows = merging.merge(inputs)
-    outputs = _write(lake, table, inputs, rows, merging, executor)
-    _replace(lake, table, inputs.files, outputs)
-    rows_before = sum(file.rows for file in inputs.files)
-    return Merged(partition, len(inputs.files), len(outputs), rows_before, rows.num_rows)
+    return dt.date.fromordinal(max(1, (today.toordinal() // cut_days - 1) * cut_days))
 
 
-def _write(
-    lake: Lake, table: Table, inputs: ScanFiles, rows: pa.Table, merging: Merging, executor: Executor
-) -> tuple[str, ...]:
-    """Locations of the written and checked base files; none are left behind where this raises."""
-    target = lake.load(table)
-    written: list[str] = []
+def merge(
+    lake: Lake,
+    bundle: tuple[MergeTask, ...],
+    merging: Merging,
+    recent: dt.date | None = None,
+    between: Callable[[], object] = lambda: None,
+) -> tuple[Merged, ...]:
+    """Replace the files of each task of a bundle, all in one commit. `between` is called after each task's part.
+
+    Base files hold the dates before `recent` or those from it on. Nothing is left behind where this raises:
+    StorageDamaged where what was written is not what was read, CommitFailed, CommitUnknown, and the errors of storage
+    and of the engine.
+    """
+    parts: list[_Part] = []
     try:
-        for part in _cut(rows.sort_by([(name, "ascending") for name in table.sort]), table):
-            written.extend(stage(table, part, target, executor))
-        _check(merging.agrees(inputs, tuple(location.removeprefix("file://") for location in written)))
+        for task in bundle:
+            parts.append(_write(lake, task, merging, recent))
+            between()
     except BaseException:
-        discard(lake.io, tuple(written))
+        _discard(lake, parts)
         raise
-    return tuple(written)
+    replaced = _replace(lake, bundle[0].table, parts)
+    return tuple(
+        Merged(part.task, len(part.outputs), part.rows) if part in replaced else Merged(part.task, 0, 0, outdated=True)
+        for part in parts
+    )
+
+
+def _write(lake: Lake, task: MergeTask, merging: Merging, recent: dt.date | None) -> _Part:
+    """The checked files of one task; none are left behind where this raises."""
+    target = lake.load(task.table)
+    whole, history = (SortedFiles(task.table, target, BASE_FILE_ROWS_MAX) for _ in range(2))
+    cut = _time_column(task.table) if task.level == BASE_LEVEL else None
+    try:
+        for batch in merging.rows(task):
+            rows = _as_stored(batch, task.table)
+            if cut is not None and recent is not None:
+                old = pc.less(rows.column(cut), pa.scalar(recent))
+                history.add(rows.filter(old))
+                rows = rows.filter(pc.invert(old))
+            whole.add(rows)
+        for files in (whole, history):
+            files.end_file()
+        outputs = (*whole.locations, *history.locations)
+        _check(merging.agrees(task, tuple(location.removeprefix("file://") for location in outputs)))
+    except BaseException:
+        for files in (whole, history):
+            files.abort()
+            discard(lake.io, tuple(files.locations))
+        raise
+    return _Part(task, outputs, whole.rows + history.rows)
 
 
 def _check(agrees: bool) -> None:
@@ -101,85 +151,76 @@ def _check(agrees: bool) -> None:
         raise StorageDamaged("A merge did not write what it read; it was not committed.")
 
 
-def _inputs(snapshot: LakeSnapshot, stored: TableSnapshot, partition: str | None) -> ScanFiles:
-    """All deltas of a partition, and the base files that may hold a key of theirs."""
-    files = stored.by_partition.get(partition, ())
-    deltas = [file for file in files if file.level < BASE_LEVEL]
-    spans = [file.bounds[stored.table.key[0]] for file in deltas]
-    bases = [file for file in files if file.level == BASE_LEVEL and _touches(file, spans, stored.table)]
-    chosen = tuple(sorted((*deltas, *bases), key=lambda file: (file.sequence, file.path))) if deltas else ()
-    hidden = tuple(snapshot.hidden.items())
-    return ScanFiles(stored.table.name, chosen, len(stored.files), stored.delete_files, stored.schema_id, hidden)
+def _as_stored(batch: pa.RecordBatch, table: Table) -> pa.Table:
+    rows = pa.Table.from_batches([batch])
+    return rows.select([column.name for column in table.columns]).cast(arrow_schema(table))
 
 
-def _touches(file: FileEntry, spans: list[tuple[str, str]], table: Table) -> bool:
-    least, greatest = file.bounds[table.key[0]]
-    return any(low <= greatest and least <= high for low, high in spans)
+def _time_column(table: Table) -> str | None:
+    return next((name for name in table.key if table.by_name[name].type is Type.DATE), None)
 
 
-def _cut(ordered: pa.Table, table: Table) -> Iterator[pa.Table]:
-    """Parts of at most BASE_FILE_ROWS_MAX rows, never through a series: the ranges of base files do not overlap."""
-    if ordered.num_rows == 0:
-        return
-    runs = pc.run_end_encode(ordered.column(table.key[0]).combine_chunks()).run_ends.to_pylist()
-    start = end = 0
-    for run in runs:
-        if run - start > BASE_FILE_ROWS_MAX and end > start:
-            yield ordered.slice(start, end - start)
-            start = end
-        end = run
-    yield ordered.slice(start)
+def _discard(lake: Lake, parts: Iterable[_Part]) -> None:
+    for part in parts:
+        discard(lake.io, part.outputs)
 
 
-def _replace(lake: Lake, table: Table, victims: tuple[FileEntry, ...], outputs: tuple[str, ...]) -> None:
-    """Commit outputs in the place of victims, whatever was appended meanwhile.
+def _replace(lake: Lake, table: Table, parts: list[_Part]) -> list[_Part]:
+    """Commit the outputs of parts in the place of their inputs, whatever was appended meanwhile; the parts that landed.
 
-    Outputs are removed only where it is certain that no snapshot holds them. Raises Outdated, CommitFailed,
-    CommitUnknown, and the errors of storage.
+    Outputs are removed only where it is certain that no snapshot holds them.
     """
     commit_id = str(uuid.uuid4())
     for _ in range(ATTEMPTS_MAX):
         target = lake.load(table)
         try:
-            with translated():
-                _overwrite(target, _data_files(lake, target, victims), outputs, commit_id)
-        except CommitFailedException:
+            stored = _data_files(lake, target)
+            parts = _still_there(lake, parts, stored)
+            if parts:
+                with translated():
+                    _overwrite(target, parts, stored, commit_id)
+        except (CommitFailedException, ValidationException):
             time.sleep(random.uniform(0, WAIT_SECONDS_MAX))  # noqa: S311 - spreads rivals, guards nothing
             continue
-        except (Outdated, ValidationException) as error:
-            discard(lake.io, outputs)
-            raise Outdated from error
         except Exception:
             if landed(lake, table, commit_id) is not None:
-                return
-            discard(lake.io, outputs)
+                return parts
+            _discard(lake, parts)
             raise
-        return
-    discard(lake.io, outputs)
+        return parts
+    _discard(lake, parts)
     raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
 
 
-def _data_files(lake: Lake, target: IcebergTable, victims: tuple[FileEntry, ...]) -> list[DataFile]:
-    wanted = {victim.path for victim in victims}
+def _still_there(lake: Lake, parts: list[_Part], stored: Mapping[str, DataFile]) -> list[_Part]:
+    """The parts whose inputs the table still holds; what was written for the others is removed."""
+    there = [part for part in parts if all(file.path in stored for file in part.task.inputs.files)]
+    _discard(lake, (part for part in parts if part not in there))
+    return there
+
+
+def _data_files(lake: Lake, target: IcebergTable) -> Mapping[str, DataFile]:
+    """The files that a table holds, by path."""
     snapshot = target.current_snapshot()
-    entries = (
-        entry.data_file
-        for manifest in (snapshot.manifests(lake.io) if snapshot else ())
-        for entry in manifest.fetch_manifest_entry(lake.io, discard_deleted=True)
-    )
-    found = [file for file in entries if file.file_path.removeprefix("file://") in wanted]
-    if len(found) < len(wanted):
-        raise Outdated
-    return found
+    with translated():
+        entries = [
+            entry.data_file
+            for manifest in (snapshot.manifests(lake.io) if snapshot else ())
+            for entry in manifest.fetch_manifest_entry(lake.io, discard_deleted=True)
+        ]
+    return {file.file_path.removeprefix("file://"): file for file in entries}
 
 
-def _overwrite(target: IcebergTable, victims: list[DataFile], outputs: tuple[str, ...], commit_id: str) -> None:
-    properties = {COMMIT_ID: commit_id, OPERATION: "base merge"}
+def _overwrite(target: IcebergTable, parts: list[_Part], stored: Mapping[str, DataFile], commit_id: str) -> None:
+    operation = "base merge" if any(part.task.level == BASE_LEVEL for part in parts) else "delta merge"
     with (
         target.transaction() as transaction,
-        transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite,
+        transaction.update_snapshot(
+            snapshot_properties={COMMIT_ID: commit_id, OPERATION: operation}
+        ).overwrite() as overwrite,
     ):
-        for victim in victims:
-            overwrite.delete_data_file(victim)
-        for location in outputs:
-            overwrite.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))
+        for part in parts:
+            for file in part.task.inputs.files:
+                overwrite.delete_data_file(stored[file.path])
+            for location in part.outputs:
+                overwrite.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))

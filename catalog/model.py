@@ -25,7 +25,8 @@ class Type(Enum):
 
 SUPERSEDED = "superseded_on"
 FIRST_REVISION = "first_revision"
-BASE_LEVEL = 2  # 0 is a fresh append, 1 a merged delta
+DELTA_LEVEL = 1  # of merged deltas; fresh appends have level 0
+BASE_LEVEL = 2
 
 DECIMAL_PRECISION = 38
 DECIMAL_SCALE = 18

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.iceberg import reading
@@ -24,6 +25,7 @@ class Registry:
         (self._key,) = table.key
         self._rows: dict[str, tuple[int, Row]] = {}
         self._read: set[str] = set()
+        self._sequence = -1
 
     def at(self, snapshot: TableSnapshot) -> Registry:
         """This registry, brought up to a snapshot that is not older than the ones before it."""
@@ -31,6 +33,7 @@ class Registry:
             if file.path not in self._read:
                 self._take(file)
         self._read = {file.path for file in snapshot.files}
+        self._sequence = snapshot.sequence
         return self
 
     def get(self, key: str) -> Row | None:
@@ -38,9 +41,11 @@ class Registry:
         return found[1] if found else None
 
     def _take(self, file: FileEntry) -> None:
+        """What a file knows beyond the last snapshot: a merge brings rows again that were there before."""
         with reading(file.path):
-            rows = pq.read_table(file.path).to_pylist()
-        for row in rows:
+            rows = pq.read_table(file.path)
+        fresh = pc.greater(pc.fill_null(rows.column("seq"), file.sequence), self._sequence)
+        for row in rows.filter(fresh).to_pylist():
             sequence = file.sequence if row["seq"] is None else row["seq"]
             known = self._rows.get(row[self._key])
             if known is None or sequence > known[0]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cachetools import LRUCache
 from pyiceberg.conversions import from_bytes
@@ -101,7 +102,7 @@ class Snapshots:
         self._current: LakeSnapshot | None = None
         self._held: LRUCache[str, LakeSnapshot] = LRUCache(SNAPSHOTS_HELD_MAX)
         self._manifests: LRUCache[str, tuple[FileEntry, ...]] = LRUCache(MANIFESTS_HELD_MAX)
-        self._hidden: dict[str, Mapping[str, _Hidden]] = {}
+        self._hidden: LRUCache[str, Mapping[str, _Hidden]] = LRUCache(MANIFESTS_HELD_MAX)
 
     @property
     def model(self) -> Tables:
@@ -201,14 +202,13 @@ class Snapshots:
     def _hidden_in(self, file: FileEntry) -> Mapping[str, _Hidden]:
         if file.path not in self._hidden:
             with reading(file.path):
-                rows = pq.read_table(file.path, columns=["id", HIDDEN_COLUMN, "is_deleted", "seq"]).to_pylist()
+                rows = pq.read_table(file.path, columns=["id", HIDDEN_COLUMN, "is_deleted", "seq"])
             self._hidden[file.path] = {
                 row["id"]: _Hidden(
                     file.sequence if row["seq"] is None else row["seq"],
                     SEQUENCE_MAX if row["is_deleted"] else row[HIDDEN_COLUMN],
                 )
-                for row in rows
-                if row[HIDDEN_COLUMN] is not None
+                for row in rows.filter(pc.is_valid(rows.column(HIDDEN_COLUMN))).to_pylist()
             }
         return self._hidden[file.path]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Executor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,13 +15,14 @@ from pyiceberg.io import FileIO
 from pyiceberg.table import Table as IcebergTable
 
 from catalog.iceberg import PARTITION_WIDTH, translated
-from catalog.model import Table
+from catalog.model import Table, Type
 from catalog.schemas import arrow_schema
 
 # Small row groups make point reads fast: DuckDB prunes row groups and reads whole ones.
 ROW_GROUP_ROWS = 32_768
 COMPRESSION = "zstd"
 COMPRESSION_LEVEL = 3
+FLUSHED_ROWS = 4 * ROW_GROUP_ROWS
 
 
 def stage(table: Table, rows: pa.Table, target: IcebergTable, executor: Executor) -> tuple[str, ...]:
@@ -65,19 +67,103 @@ def _partitions(table: Table, ordered: pa.Table) -> Iterator[pa.Table]:
 
 
 def _write(io: FileIO, location: str, rows: pa.Table, table: Table) -> None:
-    sorting = [pq.SortingColumn(rows.schema.get_field_index(name)) for name in table.sort]
-    # Without the number of values the writer sets up for a million: 64 MB and 90 ms a file.
-    bloom = {table.key[0]: {"ndv": max(1, pc.count_distinct(rows.column(table.key[0])).as_py())}}
-    with (
-        io.new_output(location).create() as stream,
-        pq.ParquetWriter(
-            stream,
-            rows.schema,
-            compression=COMPRESSION,
-            compression_level=COMPRESSION_LEVEL,
-            sorting_columns=sorting,
-            write_page_index=True,
-            bloom_filter_options=bloom,
-        ) as writer,
-    ):
+    with io.new_output(location).create() as stream, _open(stream, rows, table) as writer:
         writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+
+
+def _open(stream: Any, first: pa.Table, table: Table) -> pq.ParquetWriter:
+    """A writer of a file whose first rows are `first`."""
+    delta_coded = {column.name: "DELTA_BINARY_PACKED" for column in table.columns if column.type is Type.DATE}
+    # Decimals take 16 bytes: a dictionary of them is longer than the values themselves are after zstd.
+    plain = {column.name for column in table.columns if column.type is Type.DECIMAL}
+    # Without the number of values the writer sets up for a million: 64 MB and 90 ms a file.
+    values = pc.count_distinct(first.column(table.key[0])).as_py()
+    return pq.ParquetWriter(
+        stream,
+        first.schema,
+        compression=COMPRESSION,
+        compression_level=COMPRESSION_LEVEL,
+        use_dictionary=[name for name in table.by_name if name not in delta_coded and name not in plain],
+        column_encoding=delta_coded,
+        sorting_columns=[pq.SortingColumn(first.schema.get_field_index(name)) for name in table.sort],
+        write_page_index=True,
+        bloom_filter_options={table.key[0]: {"ndv": max(1, values)}},
+    )
+
+
+class SortedFiles:
+    """Rows in the order of a table's files, as they come -> durable files of about `rows_max` rows.
+
+    A file ends between two values of the first key column, so that the spans of files do not overlap, and where the
+    partition does. Close it, also after a failure; `locations` then names every file that was begun.
+    """
+
+    def __init__(self, table: Table, target: IcebergTable, rows_max: int) -> None:
+        self.locations: list[str] = []
+        self.rows = 0
+        self._table = table
+        self._target = target
+        self._rows_max = rows_max
+        self._stack = ExitStack()
+        self._writer: pq.ParquetWriter | None = None
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+        self._file_rows = 0
+        self._last = ""
+
+    def add(self, rows: pa.Table) -> None:
+        """Rows that follow all earlier ones, in the table's schema. Raises StorageFull, StorageFailed."""
+        keys = rows.column(self._table.key[0]).combine_chunks()
+        runs = pc.run_end_encode(keys)
+        start = end = 0
+        for key, run_end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            if self._ends_before(key):
+                self._take(rows.slice(start, end - start))
+                self.end_file()
+                start = end
+            self._file_rows += run_end - end
+            self._last, end = key, run_end
+        self._take(rows.slice(start))
+        self.rows += rows.num_rows
+
+    def end_file(self) -> None:
+        """Make what was added until now whole and durable."""
+        with translated():
+            self._flush(self._pending_rows)
+            self._stack.close()
+        self._writer, self._file_rows = None, 0
+
+    def abort(self) -> None:
+        """Let go of an unfinished file; whatever it holds is not to be trusted."""
+        with suppress(OSError, pa.ArrowException):
+            self._stack.close()
+
+    def _ends_before(self, key: str) -> bool:
+        if not self._file_rows or key == self._last:
+            return False
+        crosses = self._table.partition is not None and key[:PARTITION_WIDTH] != self._last[:PARTITION_WIDTH]
+        return crosses or self._file_rows >= self._rows_max
+
+    def _take(self, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        self._pending.append(rows)
+        self._pending_rows += rows.num_rows
+        if self._pending_rows >= FLUSHED_ROWS:
+            with translated():
+                self._flush(self._pending_rows - self._pending_rows % ROW_GROUP_ROWS)
+
+    def _flush(self, count: int) -> None:
+        if not count:
+            return
+        rows = pa.concat_tables(self._pending)
+        if self._writer is None:
+            self._writer = self._begin(rows)
+        self._writer.write_table(rows.slice(0, count), row_group_size=ROW_GROUP_ROWS)
+        self._pending, self._pending_rows = [rows.slice(count)], rows.num_rows - count
+
+    def _begin(self, first: pa.Table) -> pq.ParquetWriter:
+        location = f"{self._target.location()}/data/{uuid.uuid4()}.parquet"
+        self.locations.append(location)
+        stream = self._stack.enter_context(self._target.io.new_output(location).create())
+        return self._stack.enter_context(_open(stream, first, self._table))

@@ -24,6 +24,7 @@ from engine.planner.model import Plan
 from engine.query import NULL, Literal
 
 BATCH_ROWS = 20_000
+STREAMED_ROWS = 65_536
 TEMPORARY = "tmp"
 # A failure while batches are read comes through Arrow, which keeps the text of DuckDB's error but not its class.
 DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
@@ -46,6 +47,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._time_ms_max = settings.query_time_ms_max
+        self._streaming: duckdb.DuckDBPyConnection | None = None
         self._connection = duckdb.connect(":memory:")
         directory = str(settings.data_dir.resolve()).replace("'", "''")
         for statement in (
@@ -79,6 +81,27 @@ class Database:
             raise _failure(error, statement.files) from error
         finally:
             cursor.close()
+
+    def stream(self, statement: Statement) -> Generator[pa.RecordBatch]:
+        """The rows of a statement as they come, without a time limit. Raises ExecutionFailed, StorageDamaged.
+
+        Whoever does not read it to its end closes it.
+        """
+        cursor = self._connection.cursor()
+        self._streaming = cursor
+        try:
+            yield from cursor.execute(statement.sql, dict(statement.parameters)).to_arrow_reader(STREAMED_ROWS)
+        except DATABASE_ERRORS as error:
+            raise _failure(error, statement.files) from error
+        finally:
+            self._streaming = None
+            cursor.close()
+
+    def interrupt(self) -> None:
+        """Break off what `stream` runs, from another thread: it raises ExecutionFailed."""
+        if (cursor := self._streaming) is not None:
+            with suppress(duckdb.Error):
+                cursor.interrupt()
 
     def close(self) -> None:
         self._connection.close()

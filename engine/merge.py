@@ -1,41 +1,45 @@
-"""Base merges: the surviving rows of some files, with what lets a reader do without a window.
+"""Merges: the surviving rows of some files, in the order of the table, for `catalog.maintenance` to write.
 
-Of the rows of one (series, date, revision date) the one with the greatest effective sequence survives, with the
-earliest `created_at`. Each row then learns by which revision it is superseded, and which revision was the first.
-Rows of deleted lives are left out; tombstones stay, as they go on superseding what is before them.
+Of the rows of one key, the revision included, the one with the greatest effective sequence survives, with the earliest
+`created_at` where revisions are kept. Rows of deleted lives are left out; tombstones stay, as they go on superseding
+what is before them. In a base merge each row then learns by which revision it is superseded, and which revision was the
+first; in a delta merge nobody knows that yet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
+from catalog.debt import MergeTask
 from catalog.maintenance import Merging
-from catalog.model import BASE_LEVEL
-from catalog.scan import ScanFiles
+from catalog.model import BASE_LEVEL, FIRST_REVISION, SUPERSEDED, Table
 from engine.execute import Database
 from engine.lower import Statement
-from engine.stored import ALIVE, alive_parameters
+from engine.stored import ALIVE, EFFECTIVE, alive_parameters, effective_parameters
 
 _MERGED = """
 WITH alive AS ({alive}),
 kept AS (
-    SELECT * REPLACE (min(created_at) OVER (PARTITION BY series_id, date, revision_date) AS created_at)
+    SELECT * REPLACE ({kept})
     FROM alive
-    QUALIFY row_number() OVER (PARTITION BY series_id, date, revision_date ORDER BY seq DESC) = 1
+    WINDOW same AS (PARTITION BY {row_key} ORDER BY seq DESC ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    QUALIFY row_number() OVER same = 1
 )
-SELECT * REPLACE (
-    lead(revision_date) OVER (PARTITION BY series_id, date ORDER BY revision_date) AS superseded_on,
-    min(revision_date) OVER (PARTITION BY series_id, date) AS first_revision,
-    {level} AS level
-)
+SELECT * REPLACE ({renewed})
 FROM kept
+ORDER BY {sort}
 """
 
-_KEYS_BEFORE = "SELECT DISTINCT series_id, date, revision_date FROM ({alive})"
-_KEYS_AFTER = "SELECT series_id, date, revision_date FROM read_parquet($files, hive_partitioning = false)"
-_CHECKSUM = "SELECT count(*) AS keys, bit_xor(hash(series_id, date, revision_date)) AS checksum FROM ({rows})"
+_SUPERSEDED = "lead({revision}) OVER (PARTITION BY {key} ORDER BY {revision})"
+_FIRST = "first_value({revision}) OVER (PARTITION BY {key} ORDER BY {revision})"
+
+_BEFORE = "SELECT DISTINCT hash({row_key}) AS hashed FROM ({alive})"
+_AFTER = "SELECT hash({row_key}) AS hashed FROM read_parquet($files, hive_partitioning = false)"
+_CHECKSUM = "SELECT count(*) AS keys, bit_xor(hashed) AS checksum FROM ({rows})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +50,62 @@ class KeyChecksum:
     checksum: int | None
 
 
-def merge(database: Database, files: ScanFiles) -> pa.Table:
-    """The base rows that replace the rows of `files`, in no order. They must be all files that share a key."""
-    return database.transform(_statement(_MERGED.format(alive=ALIVE, level=BASE_LEVEL), files), {})
+def merged(database: Database, task: MergeTask) -> Iterator[pa.RecordBatch]:
+    """The rows that replace those of a task's files, as the table sorts them."""
+    return database.stream(_statement(_merged_sql(task), task))
 
 
-def keys_before(database: Database, files: ScanFiles) -> KeyChecksum:
+def keys_before(database: Database, task: MergeTask) -> KeyChecksum:
     """Of the distinct keys alive in the inputs of a merge."""
-    sql = _CHECKSUM.format(rows=_KEYS_BEFORE.format(alive=ALIVE))
-    return _checksum(database.transform(_statement(sql, files), {}))
+    rows = _BEFORE.format(alive=_alive(task.table), row_key=_names(task.table.row_key))
+    return _checksum(database.transform(_statement(_CHECKSUM.format(rows=rows), task), {}))
 
 
-def keys_after(database: Database, paths: tuple[str, ...]) -> KeyChecksum:
+def keys_after(database: Database, table: Table, paths: tuple[str, ...]) -> KeyChecksum:
     """Of all rows of written files: a key that stands there twice is counted twice."""
     if not paths:
         return KeyChecksum(0, None)  # everything was of deleted lives
-    statement = Statement(_CHECKSUM.format(rows=_KEYS_AFTER), {"files": list(paths)}, ())
-    return _checksum(database.transform(statement, {}))
+    sql = _CHECKSUM.format(rows=_AFTER.format(row_key=_names(table.row_key)))
+    return _checksum(database.transform(Statement(sql, {"files": list(paths)}, ()), {}))
 
 
 def merging_of(database: Database) -> Merging:
     """What `catalog.maintenance` needs of the engine."""
 
-    def agrees(files: ScanFiles, paths: tuple[str, ...]) -> bool:
-        return keys_before(database, files) == keys_after(database, paths)
+    def agrees(task: MergeTask, paths: tuple[str, ...]) -> bool:
+        return keys_before(database, task) == keys_after(database, task.table, paths)
 
-    return Merging(lambda files: merge(database, files), agrees)
+    return Merging(lambda task: merged(database, task), agrees)
+
+
+def _merged_sql(task: MergeTask) -> str:
+    table = task.table
+    return _MERGED.format(
+        alive=_alive(table),
+        kept="min(created_at) OVER same AS created_at" if table.revision else "created_at AS created_at",
+        row_key=_names(table.row_key),
+        renewed=", ".join(f"{made} AS {name}" for name, made in _renewed(task).items()),
+        sort=_names(table.sort),
+    )
+
+
+def _renewed(task: MergeTask) -> dict[str, str]:
+    """The columns that a merge sets."""
+    table, level = task.table, {"level": str(task.level)}
+    if table.revision is None:
+        return level
+    if task.level < BASE_LEVEL:
+        return {SUPERSEDED: "NULL", FIRST_REVISION: "NULL"} | level
+    names = {"revision": table.revision, "key": _names(table.key)}
+    return {SUPERSEDED: _SUPERSEDED.format(**names), FIRST_REVISION: _FIRST.format(**names)} | level
+
+
+def _alive(table: Table) -> str:
+    return ALIVE if table.partition else EFFECTIVE
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
 
 
 def _checksum(table: pa.Table) -> KeyChecksum:
@@ -79,5 +113,6 @@ def _checksum(table: pa.Table) -> KeyChecksum:
     return KeyChecksum(row["keys"], row["checksum"])
 
 
-def _statement(sql: str, files: ScanFiles) -> Statement:
-    return Statement(sql, alive_parameters(files), files.files)
+def _statement(sql: str, task: MergeTask) -> Statement:
+    parameters: dict[str, Any] = (alive_parameters if task.table.partition else effective_parameters)(task.inputs)
+    return Statement(sql, parameters, task.inputs.files)

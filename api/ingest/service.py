@@ -27,6 +27,7 @@ from catalog.errors import CatalogError, Overloaded
 from engine.errors import EngineError
 
 DECODERS_MAX = 2
+DEBT_RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,18 @@ class Terms:
 class IngestService:
     """Stores documents through the committer; the event loop only waits."""
 
-    def __init__(self, committer: Committer[Batch, Outcome], batches: BatchLog, limits: Limits) -> None:
+    def __init__(
+        self,
+        committer: Committer[Batch, Outcome],
+        batches: BatchLog,
+        limits: Limits,
+        debt_files: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`debt_files` tells how many files of one partition wait for a merge."""
         self._committer = committer
         self._batches = batches
         self._limits = limits
+        self._debt_files = debt_files
         self._decoders = anyio.CapacityLimiter(DECODERS_MAX)
         self._received_bytes = 0
 
@@ -53,8 +62,10 @@ class IngestService:
         """Counts the bytes of one body from its first until it is answered for: `pending_bytes_max` bounds all bodies
         together, those included that no decoder has come to yet. A lone body passes whatever its size.
 
-        What it yields is told the size of each chunk, and raises Problem `overloaded`.
+        What it yields is told the size of each chunk, and raises Problem `overloaded`; so does entering where merges
+        are too far behind.
         """
+        self._check_debt()
         counted = 0
 
         def count(size_bytes: int) -> None:
@@ -74,6 +85,7 @@ class IngestService:
 
     async def write(self, document: Mapping[str, Any], mode: Mode, key: str = "") -> Receipt:
         """See `api.writing.Writer`."""
+        self._check_debt()
         return await self.write_json(msgspec.json.encode(document), Terms(mode, key=key))
 
     async def write_json(self, body: bytes, terms: Terms) -> Receipt:
@@ -128,6 +140,13 @@ class IngestService:
             raise _unknown(deletion.series_id)
         return self._receipt(batch, committed)
 
+    def _check_debt(self) -> None:
+        limit = self._limits.debt_files_max
+        if self._debt_files() > limit:
+            raise _overloaded(
+                Overloaded("Too many files wait to be merged.", limit="debt_files_max", value=limit), DEBT_RETRY_SECONDS
+            )
+
     def _decoded(self, body: bytes, terms: Terms) -> Batch:
         document = decode(body)
         rows = document.points_total + len(document.series)
@@ -161,9 +180,9 @@ class IngestService:
         return receipt_of(batch, outcome, committed.token, self._limits.failures_reported_max)
 
 
-def _overloaded(error: Overloaded) -> Problem:
+def _overloaded(error: Overloaded, seconds: int = RETRY_AFTER_SECONDS) -> Problem:
     problem = problem_from(error)
-    problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    problem.headers = {"Retry-After": str(seconds)}
     return problem
 
 

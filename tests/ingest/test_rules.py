@@ -215,7 +215,8 @@ class Ledger(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="finlake-"))
-        self.context = warehouse(self.folder, dt.date(2024, 6, 12))
+        # With this cut the second of the three dates is the first recent one.
+        self.context = warehouse(self.folder, dt.date(2024, 6, 12), history_cut_days=89)
         self.lake = self.context.__enter__()
         self.oracle = Oracle()
 
@@ -250,6 +251,10 @@ class Ledger(RuleBasedStateMachine):
     @rule()
     def compact(self) -> None:
         self.lake.compact()
+
+    @rule()
+    def delta_merge(self) -> None:
+        self.lake.delta_merge()
 
     @rule()
     def sleep(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from api.limits import Limits
 from api.problems import Problem
 from api.writing import Mode, Receipt
 from catalog.commit import Committed
-from catalog.maintenance import Merged, base_merge, partitions_due
-from catalog.model import DATA_POINTS
+from catalog.debt import MergeTask, merge_task
+from catalog.maintenance import Merged, bundles, merge, recent_from
+from catalog.model import BASE_LEVEL, DELTA_LEVEL
 from engine.merge import merging_of
 from engine.pipeline import Engine
 from engine.planner import Pass
@@ -95,13 +95,28 @@ class Warehouse:
             return result.table()
 
     def compact(self) -> list[Merged]:
-        """Base merges of every partition that holds deltas."""
+        """Base merges of every partition of every table that holds deltas."""
+        return self._merge(BASE_LEVEL)
+
+    def delta_merge(self) -> list[Merged]:
+        """Delta merges of every partition of every table that holds fresh files."""
+        return self._merge(DELTA_LEVEL)
+
+    def tasks(self, level: int) -> list[MergeTask]:
+        """A merge to a level of each partition that holds files below it."""
+        snapshot = self.engine.snapshots.current()
+        return [
+            merge_task(snapshot, table, partition, level)
+            for table in snapshot.tables.values()
+            for partition, files in table.by_partition.items()
+            if any(file.level < level for file in files)
+        ]
+
+    def _merge(self, level: int) -> list[Merged]:
         merging = merging_of(self.services.database)
-        with ThreadPoolExecutor(2) as executor:
-            snapshots = self.engine.snapshots
-            due = partitions_due(snapshots.current(), DATA_POINTS)
-            done = (base_merge(self.services.lake, snapshots, DATA_POINTS, each, merging, executor) for each in due)
-            return [merged for merged in done if merged is not None]
+        recent = recent_from(self.clock.now.date(), self.settings.history_cut_days)
+        lake = self.services.lake
+        return [each for bundle in bundles(self.tasks(level)) for each in merge(lake, bundle, merging, recent)]
 
     def other_engine(self, passes: tuple[Pass, ...], *, prunes: bool) -> Engine:
         """An engine over the same lake that leaves passes out or prunes no file."""
@@ -109,8 +124,11 @@ class Warehouse:
 
 
 @contextmanager
-def warehouse(folder: Path, day: dt.date = dt.date(2024, 6, 15), limits: Limits | None = None) -> Iterator[Warehouse]:
-    settings = Settings(data_dir=folder)
+def warehouse(
+    folder: Path, day: dt.date = dt.date(2024, 6, 15), limits: Limits | None = None, **fields: Any
+) -> Iterator[Warehouse]:
+    """`fields` are settings. Maintenance is off where they do not say otherwise."""
+    settings = Settings.model_validate({"data_dir": folder, "maintenance": False} | fields)
     clock = Clock(day)
     limits = limits or Limits()
     services = open_services(settings, limits, clock)

@@ -1,0 +1,169 @@
+"""Which merges run, with what: the pass of the background thread, and what `finlake compact` shares with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import structlog
+
+from api.config import Settings
+from api.limits import Limits
+from catalog.debt import Debt, Debts, MergeRules, MergeTask, tasks_due
+from catalog.errors import CatalogError
+from catalog.iceberg import Lake
+from catalog.maintenance import Merged, bundles, merge, recent_from
+from catalog.snapshot import Snapshots
+from engine.errors import EngineError
+from engine.execute import Database, DatabaseSettings
+from engine.merge import merging_of
+
+log = structlog.get_logger("finlake.merges")
+
+# Each part of a merge is followed by a rest of this many times its length, so that no core is taken for long. The rest
+# grows shorter as the debt nears the point where posts are refused.
+REST_SHARE = 1.0
+
+
+class Stopping(Exception):
+    """The service is closing: what was written for the merge is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeFigures:
+    """The debt of the lake when it was last looked at, and what has been merged since the start."""
+
+    files: int = 0
+    size_bytes: int = 0
+    rows: int = 0
+    oldest_seconds: float = 0.0
+    partition_files_max: int = 0
+    merges: int = 0
+    merged_rows: int = 0
+    merge_seconds: float = 0.0
+
+
+def merge_rules(settings: Settings) -> MergeRules:
+    return MergeRules(settings.delta_files_max, settings.base_merge_seconds, settings.delta_rows_max)
+
+
+def merge_database(lake: Lake, limits: Limits, threads: int, memory: str) -> Database:
+    """A database for merges alone, so that readers keep the memory of theirs."""
+    return Database(DatabaseSettings(lake.data_dir, threads, memory, limits.query_time_ms_max))
+
+
+class Merges:
+    """The pass that pays debts off. `clock` gives the present instant in UTC, `monotonic` seconds that nobody sets.
+
+    One thread calls it; `figures` may be read from any.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        snapshots: Snapshots,
+        settings: Settings,
+        limits: Limits,
+        clock: Callable[[], dt.datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lake = lake
+        self._snapshots = snapshots
+        self._settings = settings
+        self._limits = limits
+        self._clock = clock
+        self._monotonic = monotonic
+        self._rules = merge_rules(settings)
+        self._debts = Debts()
+        self._failed: frozenset[tuple[str, str | None]] = frozenset()
+        self._database: Database | None = None
+        self._stopping = threading.Event()
+        self._part_began = 0.0
+        self.figures = MergeFigures()
+
+    def __call__(self) -> bool:
+        """Run what is due, the greatest debt first; whether anything was.
+
+        Where some merges fail, the others run nevertheless, and the last error is raised in the end.
+        """
+        tasks = tasks_due(self._snapshots.current(), self.look(), self._rules)
+        if not tasks or self._stopping.is_set():
+            return False
+        database = merge_database(self._lake, self._limits, 1, self._settings.maintenance_memory)
+        self._database = database
+        try:
+            errors = [error for bundle in self._bundles(tasks) if (error := self._run(bundle, database))]
+        finally:
+            self._database = None
+            database.close()
+        self.look()
+        if errors:
+            raise errors[-1]
+        return True
+
+    def look(self) -> tuple[Debt, ...]:
+        """The debts of the newest snapshot; the figures are set by them."""
+        debts = self._debts.at(self._snapshots.current(), self._monotonic())
+        self.figures = replace(
+            self.figures,
+            files=sum(debt.files for debt in debts),
+            size_bytes=sum(debt.size_bytes for debt in debts),
+            rows=sum(debt.rows for debt in debts),
+            oldest_seconds=max((debt.age_seconds for debt in debts), default=0.0),
+            partition_files_max=max((debt.files for debt in debts), default=0),
+        )
+        return debts
+
+    def stop(self) -> None:
+        """Break off the merge that runs, from another thread; its output is removed."""
+        self._stopping.set()
+        if (database := self._database) is not None:
+            database.interrupt()
+
+    def _bundles(self, tasks: Iterable[MergeTask]) -> Iterator[tuple[MergeTask, ...]]:
+        """What failed the last time comes last, each alone, so that it holds nothing else up."""
+        again = [task for task in tasks if (task.table.name, task.partition) in self._failed]
+        yield from bundles(task for task in tasks if task not in again)
+        yield from ((task,) for task in again)
+
+    def _run(self, bundle: tuple[MergeTask, ...], database: Database) -> Exception | None:
+        """The error of a bundle that could not be merged."""
+        places = frozenset((task.table.name, task.partition) for task in bundle)
+        recent = recent_from(self._clock().date(), self._settings.history_cut_days)
+        began = self._part_began = self._monotonic()
+        try:
+            merged = merge(self._lake, bundle, merging_of(database), recent, self._between)
+        except Stopping:
+            return None
+        except (CatalogError, EngineError) as error:
+            if self._stopping.is_set():
+                return None
+            self._failed |= places
+            return error
+        self._failed -= places
+        self._count(merged, self._monotonic() - began)
+        return None
+
+    def _between(self) -> None:
+        """Look again at what came meanwhile, and rest. Raises Stopping."""
+        self.look()
+        spent = self._monotonic() - self._part_began
+        calm = 1 - min(1.0, self.figures.partition_files_max / self._limits.debt_files_max)
+        if self._stopping.wait(spent * REST_SHARE * calm):
+            raise Stopping
+        self._part_began = self._monotonic()
+
+    def _count(self, merged: tuple[Merged, ...], seconds: float) -> None:
+        done = [each for each in merged if not each.outdated]
+        rows = sum(each.rows_before for each in done)
+        known = self.figures
+        self.figures = replace(
+            known,
+            merges=known.merges + len(done),
+            merged_rows=known.merged_rows + rows,
+            merge_seconds=known.merge_seconds + seconds,
+        )
+        log.info("merged", partitions=len(done), outdated=len(merged) - len(done), rows=rows, seconds=round(seconds, 3))

@@ -1,0 +1,101 @@
+"""The maintenance thread: passes over the lake, now and then, beside the service's own work.
+
+A pass is a function that does what is due and says whether it did anything. Of several processes on one data folder the
+one that holds a lock works; each takes it for one round, so that losing it costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from catalog.files import owned
+
+log = structlog.get_logger("finlake.upkeep")
+
+LOCK_FILE = "maintenance.lock"
+ROUND_SECONDS = 1.0
+BACK_OFF_SECONDS_MAX = 60.0
+
+Pass = Callable[[], bool]
+
+
+class Every:
+    """A pass that runs another one at most once in `seconds`."""
+
+    def __init__(self, seconds: float, work: Pass, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._work = work
+        self._monotonic = monotonic
+        self._next = monotonic() + seconds
+
+    def __call__(self) -> bool:
+        if self._monotonic() < self._next:
+            return False
+        self._next = self._monotonic() + self._seconds
+        return self._work()
+
+
+class Upkeep:
+    """Owns the maintenance thread: every `round_seconds` it runs the passes in their order, until it is closed.
+
+    Rounds go by time alone: then they see what any process has committed. `watch` is called in each round, whether or
+    not this process is the one that works. Whatever a pass raises is logged, and the next round then waits longer.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        passes: Sequence[Pass],
+        watch: Callable[[], object] = lambda: None,
+        round_seconds: float = ROUND_SECONDS,
+    ) -> None:
+        self._lock_path = data_dir / LOCK_FILE
+        self._passes = passes
+        self._watch = watch
+        self._round_seconds = round_seconds
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="finlake-upkeep")
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Waits for the pass that runs; whoever needs it to be short stops the pass first."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        wait = self._round_seconds
+        while not self._closing.wait(wait):
+            wait = self._round_seconds if self._round() else min(wait * 2, BACK_OFF_SECONDS_MAX)
+
+    def _round(self) -> bool:
+        """Whether every pass went well."""
+        try:
+            with owned(self._lock_path, wait=False) as mine:
+                works = (self._watch, *(self._passes if mine else ()))
+                went_well = [self._went_well(each) for each in works]
+                return all(went_well)
+        except OSError as error:
+            log.exception("maintenance_failed", exc_info=error)
+            return False
+
+    def _went_well(self, work: Callable[[], object]) -> bool:
+        if self._closing.is_set():
+            return True
+        try:
+            work()
+        except Exception as error:
+            log.exception("maintenance_failed", exc_info=error)
+            return False
+        return True

@@ -1,0 +1,223 @@
+"""The maintenance thread, what it merges, and what happens where merges cannot follow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+from starlette.types import Message
+
+from api.app import build_app
+from api.limits import Limits
+from api.merges import MergeFigures, Merges
+from api.upkeep import LOCK_FILE, Every, Upkeep
+from catalog.errors import StorageDamaged
+from catalog.files import owned
+from catalog.model import BASE_LEVEL, DELTA_LEVEL
+from engine.query import Query
+from tests.support.warehouse import Warehouse, warehouse
+
+SECONDS_MAX = 30.0
+
+
+def until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS_MAX
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def post(lake: Warehouse, value: int, *series: str) -> None:
+    points = [{"external_id": name, "date": "2020-01-01", "value": value} for name in series or ("A",)]
+    lake.write({"source": {"name": "S"}, "data_points": points})
+
+
+def levels(lake: Warehouse, table: str = "data_points") -> list[int]:
+    return sorted(file.level for file in lake.engine.snapshots.current().tables[table].files)
+
+
+def merges_of(lake: Warehouse, monotonic: Callable[[], float] = time.monotonic) -> Merges:
+    services = lake.services
+    return Merges(services.lake, lake.engine.snapshots, lake.settings, lake.limits, lake.clock, monotonic)
+
+
+def data_files(lake: Warehouse) -> set[Path]:
+    return set(lake.settings.data_dir.rglob("*.parquet"))
+
+
+def test_the_thread_survives_what_a_pass_raises_and_stops_at_once(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def bad() -> bool:
+        calls.append("bad")
+        raise ValueError("a pass that fails")
+
+    upkeep = Upkeep(tmp_path, (bad, lambda: calls.append("good") is None), round_seconds=0.01)
+    upkeep.start()
+    until(lambda: calls.count("good") >= 3)
+    assert upkeep.alive
+    began = time.monotonic()
+    upkeep.close()
+    assert time.monotonic() - began < 1
+    assert not upkeep.alive
+    assert calls.count("bad") == calls.count("good")
+
+
+def test_one_process_works_and_all_watch(tmp_path: Path) -> None:
+    worked, watched = threading.Event(), threading.Event()
+    upkeep = Upkeep(tmp_path, (lambda: worked.set() is None,), watch=watched.set, round_seconds=0.01)
+    with owned(tmp_path / LOCK_FILE, wait=False) as mine:
+        assert mine
+        upkeep.start()
+        until(watched.is_set)
+        watched.clear()
+        until(watched.is_set)
+        assert not worked.is_set()
+    until(worked.is_set)
+    upkeep.close()
+
+
+def test_a_pass_now_and_then() -> None:
+    now, ran = [0.0], list[float]()
+    every = Every(10, lambda: ran.append(now[0]) is None, lambda: now[0])
+    for now[0] in (1.0, 9.0, 10.0, 11.0, 19.0, 21.0):
+        every()
+    assert ran == [10.0, 21.0]
+
+
+def test_merges_follow_posts_and_age(tmp_path: Path) -> None:
+    now = [0.0]
+    with warehouse(tmp_path, delta_files_max=2, base_merge_seconds=100) as lake:
+        merges = merges_of(lake, lambda: now[0])
+        for value in (1, 2):
+            post(lake, value)
+        assert not merges()
+        post(lake, 3)
+        assert merges()
+        assert levels(lake) == [BASE_LEVEL], "beside no base at all, a base merge costs no more"
+        post(lake, 4)
+        assert not merges()
+        now[0] = 99.0
+        assert not merges()
+        now[0] = 101.0
+        assert merges()
+        assert levels(lake) == [BASE_LEVEL]
+        assert not merges()
+        assert [row["value"] for row in lake.rows(Query("data_points"))] == [4]
+        assert (merges.figures.files, merges.figures.rows, merges.figures.partition_files_max) == (0, 0, 0)
+        assert merges.figures.merges >= 2
+
+
+def test_sustained_posts_leave_few_files(tmp_path: Path) -> None:
+    names = [f"S{number}" for number in range(12)]
+    with warehouse(tmp_path, delta_files_max=3) as lake:
+        merges = merges_of(lake)
+        for value in range(60):
+            post(lake, value, *names)
+            if value % 2:
+                merges()
+            per_partition: dict[Any, int] = {}
+            for file in lake.engine.snapshots.current().tables["data_points"].files:
+                per_partition[file.partition] = per_partition.get(file.partition, 0) + 1
+            assert max(per_partition.values()) <= 3 + 2 + 4
+        assert {row["value"] for row in lake.rows(Query("data_points"))} == {59}
+        assert len(levels(lake, "series")) <= 9
+
+
+def test_a_partition_that_cannot_be_merged_holds_no_other_up(tmp_path: Path) -> None:
+    with warehouse(tmp_path, delta_files_max=2, base_merge_seconds=0) as lake:
+        for value in range(3):
+            post(lake, value, "A", "B")
+        table = lake.engine.snapshots.current().tables["data_points"]
+        assert len(table.by_partition) == 2
+        lost, kept = sorted(table.by_partition, key=str)
+        Path(table.by_partition[lost][0].path).unlink()
+        merges = merges_of(lake)
+        for _ in range(2):
+            with pytest.raises(StorageDamaged):
+                merges()
+        after = lake.engine.snapshots.current().tables["data_points"].by_partition
+        assert [file.level for file in after[lost]] == [0, 0, 0]
+        assert [file.level for file in after[kept]] == [BASE_LEVEL]
+
+
+def test_a_stopped_merge_leaves_nothing_behind(tmp_path: Path) -> None:
+    with warehouse(tmp_path, base_merge_seconds=0) as lake:
+        post(lake, 1, "A", "B")
+        merges = merges_of(lake)
+        merges.stop()
+        assert not merges()
+        before, running = data_files(lake), merges_of(lake)
+        running.look = lambda: running.stop() or Merges.look(running)  # pyright: ignore[reportAttributeAccessIssue]
+        assert not running()
+        assert data_files(lake) == before
+        assert levels(lake) == [0, 0]
+
+
+def test_the_service_merges_by_itself(tmp_path: Path) -> None:
+    with warehouse(tmp_path, maintenance=True, base_merge_seconds=0) as lake:
+        assert lake.services.upkeep.alive
+        for value in range(5):
+            post(lake, value)
+        until(lambda: levels(lake) == [BASE_LEVEL])
+        assert [row["value"] for row in lake.rows(Query("data_points"))] == [4]
+    assert not lake.services.upkeep.alive
+
+
+def test_posts_wait_where_merges_cannot_follow(tmp_path: Path) -> None:
+    with warehouse(tmp_path, limits=Limits(debt_files_max=2)) as lake:
+        client = TestClient(build_app(lake.settings, lake.limits, lake.services))
+        document = {"source": {"name": "S"}, "data_points": [{"external_id": "A", "date": "2020-01-01", "value": 9}]}
+        for value in (1, 2, 3):
+            post(lake, value)
+        assert client.post("/api/v1/financial-data/bulk", json=document).status_code == 200, "not looked at yet"
+        lake.services.merges.look()
+        refused = client.post("/api/v1/financial-data/bulk", json=document)
+        assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (429, "overloaded", "5")
+        assert refused.json()["details"] == {"limit": "debt_files_max", "value": 2}
+        assert client.get("/odata/DataPoints").status_code == 200
+        lake.delta_merge()
+        lake.services.merges.look()
+        assert client.post("/api/v1/financial-data/bulk", json=document).status_code == 200
+
+
+def test_a_post_that_must_wait_is_told_before_its_body_is_read(tmp_path: Path) -> None:
+    statuses: list[int] = []
+
+    async def receive() -> Message:
+        raise AssertionError("the body was read")
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    path = "/api/v1/financial-data/bulk"
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    with warehouse(tmp_path) as lake:
+        lake.services.merges.figures = MergeFigures(partition_files_max=lake.limits.debt_files_max + 1)
+        anyio.run(build_app(lake.settings, lake.limits, lake.services), scope, receive, send)
+    assert statuses == [429]
+
+
+def test_operators_see_the_debt(tmp_path: Path) -> None:
+    with warehouse(tmp_path, delta_files_max=1) as lake:
+        client = TestClient(build_app(lake.settings, lake.limits, lake.services))
+        post(lake, 1)
+        lake.services.merges.look()
+        families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
+        assert families["finlake_debt_files"].samples[0].value == 3, "one of each table"
+        assert families["finlake_debt_rows"].samples[0].value == 3
+        assert families["finlake_merges"].samples[0].value == 0
+        post(lake, 2)
+        assert lake.services.merges()
+        health = client.get("/health/detailed").json()["maintenance"]
+        assert (health["alive"], health["merges"], health["merged_rows"]) == (False, 1, 2)
+        assert health["partition_files_max"] == 1, "source and series have one fresh file each"
+        assert levels(lake) == [DELTA_LEVEL + 1]
