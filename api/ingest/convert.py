@@ -19,14 +19,16 @@ from catalog.model import DECIMAL_PRECISION, DECIMAL_SCALE, Type
 from catalog.schemas import ARROW_TYPES
 
 DATE, DECIMAL, BOOLEAN = ARROW_TYPES[Type.DATE], ARROW_TYPES[Type.DECIMAL], ARROW_TYPES[Type.BOOLEAN]
+WIDEST = 76  # digits of a decimal
 NAME = pa.dictionary(pa.int32(), pa.string())
 
 # Arithmetic that refuses to round. It must come before Arrow, which an exponent like -999999999 crashes, and which
 # reads 1e-57 as 0.
 _EXACT = Context(prec=DECIMAL_PRECISION, traps=[Inexact, InvalidOperation, Overflow])
 _QUANTUM = Decimal(1).scaleb(-DECIMAL_SCALE)
-# Texts that Arrow reads exactly, or refuses: those without an exponent and not longer than this.
-_ARROW_CHARACTERS_MAX = 40
+# Texts that Arrow reads exactly, or refuses: those without an exponent and not longer than the integer digits there
+# may be. Longer ones can run over, which it does not notice: it reads 7 and twenty zeros as some other number.
+_ARROW_CHARACTERS_MAX = DECIMAL_PRECISION - DECIMAL_SCALE
 _PLAIN = rf"^[+-]?\d{{1,{DECIMAL_PRECISION - DECIMAL_SCALE}}}(?:\.\d{{0,{DECIMAL_SCALE}}})?$"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -146,13 +148,19 @@ def _booleans_one_by_one(column: pa.Array) -> Converted:
 
 
 def _rescaled(column: pa.Array) -> Converted:
-    if column.type.bit_width < DECIMAL.bit_width:
-        # From these Arrow goes only where every value they could hold has room.
-        column = column.cast(pa.decimal128(DECIMAL_PRECISION, column.type.scale))
-    try:
-        return Converted(column.cast(DECIMAL))
-    except pa.ArrowInvalid:
-        return _read(texts(column))
+    scale = column.type.scale
+    if abs(scale) > WIDEST:
+        raise NoColumn
+    if 0 <= scale <= DECIMAL_PRECISION:
+        # Narrower ones Arrow casts only where every value they could hold has room.
+        narrow = column.type.bit_width < DECIMAL.bit_width
+        wide = column.cast(pa.decimal128(DECIMAL_PRECISION, scale)) if narrow else column
+        try:
+            return Converted(wide.cast(DECIMAL))
+        except pa.ArrowInvalid:
+            pass  # some number does not fit: found below
+    # At scales beyond its digits a decimal is cast wrongly, 1e-57 to 0, and has no text unless it is made wider.
+    return _read(texts(column.cast(pa.decimal256(WIDEST, scale))))
 
 
 def _read(column: pa.Array) -> Converted:
