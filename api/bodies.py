@@ -20,11 +20,14 @@ async def read_body(request: Request, bytes_max: int, limit: str, count: Callabl
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > bytes_max:
         raise too_large
-    body = bytearray()
+    # Joined once: a body that grows is copied again and again, on the event loop.
+    chunks: list[bytes] = []
+    room = bytes_max
     async for chunk in request.stream():
         if count is not None:
             count(len(chunk))
-        body += chunk
-        if len(body) > bytes_max:
+        chunks.append(chunk)
+        room -= len(chunk)
+        if room < 0:
             raise too_large
-    return bytes(body)
+    return b"".join(chunks)

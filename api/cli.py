@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from api.cells import FIELDS
 from api.client import Client, ClientError
 from api.config import Settings
 from api.demo import tour
@@ -21,7 +22,7 @@ from api.limits import Limits
 from api.loading import Outcome, load_rows
 from api.logging import configure
 from api.resume import Journal, default_folder, journal_of
-from api.row_files import FIELDS, Layout, UnreadableFile, open_rows
+from api.row_files import Layout, UnreadableFile, open_rows
 from api.server import PortInUse, local_url, serve
 
 START_SECONDS_MAX = 60.0

@@ -20,6 +20,11 @@ def check_names(given: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
 
 
 def unknown_parameter(name: str, known: Sequence[str]) -> Problem:
-    nearest = get_close_matches(name.lower(), known, n=1)
-    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Use one of: {', '.join(known) or 'none'}."
-    return Problem("unknown_parameter", f"There is no parameter {name!r:.80}.", hint, {"parameter": name[:80]})
+    message = f"There is no parameter {name!r:.80}."
+    return Problem("unknown_parameter", message, nearest_name(name, known), {"parameter": name[:80]})
+
+
+def nearest_name(name: str, known: Sequence[str]) -> str:
+    """A hint for a name that is none of those known."""
+    nearest = get_close_matches(name[:80].lower(), known, n=1)
+    return f"Did you mean {nearest[0]!r}?" if nearest else f"Use one of: {', '.join(known) or 'none'}."

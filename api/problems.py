@@ -32,6 +32,7 @@ PROBLEMS: dict[str, Entry] = {
     "unknown_parameter": Entry(400, "Remove the parameter, or correct its spelling."),
     "invalid_parameter": Entry(400, "Correct the parameter's value."),
     "malformed_json": Entry(400, "Send one well-formed JSON object in UTF-8."),
+    "malformed_body": Entry(400, "Send a whole body of the format and encoding that its headers name."),
     # the question
     "syntax_error": Entry(400, "Correct the expression at the position given."),
     "invalid_query": Entry(400, "Correct the question."),

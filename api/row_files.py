@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from api.cells import BOOLEANS, FIELDS, midnights, texts
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 Point: TypeAlias = dict[str, Any]
 
-FIELDS = ("source", "external_id", "series_id", "date", "value", "revision_date", "is_original_release")
 _READ_ROWS = 65_536
-_SECONDS_A_DAY = 86_400
-_TICKS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_BOOLEANS = {"true": True, "false": False}
 
 
 class UnreadableFile(Exception):
@@ -179,23 +176,20 @@ def _column(values: pa.Array, name: str) -> list[Any]:
         return values.to_pylist()
     if pa.types.is_timestamp(kind):
         values = _dates(values, name)
-    return values.cast(pa.string()).to_pylist()
+    return texts(values).to_pylist()
 
 
 def _dates(instants: pa.Array, name: str) -> pa.Array:
-    """The dates of instants that are all midnights in UTC; Arrow's own cast would drop the time of day silently."""
-    ticks = instants.cast(pa.int64())
-    ticks_a_day = _SECONDS_A_DAY * _TICKS_A_SECOND[instants.type.unit]
-    days = pc.divide(ticks, ticks_a_day)
-    if not pc.all(pc.equal(pc.multiply(days, ticks_a_day), ticks), min_count=0).as_py():
+    dates = midnights(instants)
+    if dates.null_count > instants.null_count:
         raise UnreadableFile(f"Column {name} holds times of day, where a date is due.", "Correct the column.")
-    return days.cast(pa.int32()).cast(pa.date32())
+    return dates
 
 
 def _cell(name: str, text: str) -> Any:
     if name == "value":
         return text or None
-    return _BOOLEANS.get(text.lower(), text) if name == "is_original_release" else text
+    return BOOLEANS.get(text.lower(), text) if name == "is_original_release" else text
 
 
 def _lines(path: Path) -> int:

@@ -16,7 +16,8 @@ _KEY = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,200})"?')
 
 # Why a row was not stored: every code a Failure may have, and what it says.
 ROW_FAULTS: dict[str, str] = {
-    "wrong_type": "A field has a JSON type that it cannot have.",
+    "malformed_row": "The line is no JSON object, or has more or fewer cells than the header.",
+    "wrong_type": "A field has a type that it cannot have.",
     "missing_field": "A field that must be given is not; a withdrawn point is a null value, not an absent one.",
     "unknown_field": "There is no such field.",
     "invalid_date": "The date does not exist, or is not written as 2020-01-31.",

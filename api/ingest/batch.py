@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
-from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import UNSET, Struct
 
-from api.ingest.decode import Document, Part, PointIn, SeriesIn, SourceIn
+from api.ingest.decode import Document, Part, SeriesIn, SourceIn
 from api.limits import Limits
 from api.writing import Failure, Mode
 from catalog.identity import series_id
-from catalog.model import DECIMAL_PRECISION, DECIMAL_SCALE, FREQUENCIES, Type
-from catalog.schemas import ARROW_TYPES
+from catalog.model import FREQUENCIES
 from engine.revise import INCOMING_SCHEMA
 
 Name = tuple[str, str]
 Patch = Mapping[str, str | None]
-
-# Arithmetic that refuses to round. It must come before Arrow, which an exponent like -999999999 crashes.
-_EXACT = Context(prec=DECIMAL_PRECISION, traps=[Inexact, InvalidOperation, Overflow])
-_QUANTUM = Decimal(1).scaleb(-DECIMAL_SCALE)
 
 IDENTIFYING = frozenset({"name", "external_id", "source", "series_id"})
 
@@ -62,7 +56,8 @@ class Delivery:
 class Batch:
     """One request, checked as far as it can be without stored state.
 
-    `sources` maps names to the fields to set. `points` has INCOMING_SCHEMA; `ordinal` is the index in the request.
+    `sources` maps names to the fields to set. `points` has INCOMING_SCHEMA; `ordinal` is the index in the
+    request, the dictionary of `series_id` is sorted and holds exactly the ids in use.
     `names` holds the (source, external id) of each series that points name by it; any other series of `points` must
     exist already. A batch that `deletes` holds nothing else. With `changes_only` a point is stored only where it
     differs from the revision before it.
@@ -98,9 +93,9 @@ class _Checker:
     """Checks the rows of one document, and collects what fails."""
 
     def __init__(self, document: Document, limits: Limits) -> None:
-        self.failures = list(document.failures)
+        self.failures = [*document.failures, *document.points.failures]
         self.limits = limits
-        self.default_source = document.source.name if document.source else None
+        self.default_source = document.default_source
 
     def refuse(self, part: Part, index: int, refused: _Refused) -> None:
         self.failures.append(Failure(part, index, refused.field_name, refused.code, str(refused)))
@@ -111,9 +106,9 @@ def batch_of(document: Document, delivery: Delivery, mode: Mode, limits: Limits)
     checker = _Checker(document, limits)
     sources = _sources(document.source, checker)
     series = tuple(_series_patches(document, checker))
-    points, names = _points(document, checker)
+    points, names = _points(document.points.table, checker)
     failures = tuple(sorted(checker.failures, key=lambda failure: (failure.part, failure.index)))
-    return Batch(delivery, mode, sources, series, points, document.points_total, names, failures)
+    return Batch(delivery, mode, sources, series, points, document.points.total, names, failures)
 
 
 def _sources(source: SourceIn | None, checker: _Checker) -> Mapping[str, Patch]:
@@ -188,80 +183,59 @@ def _canonical(id_: str | None) -> str:
         raise _Refused("series_id", "invalid_id", "series_id is not a UUID.") from error
 
 
-def _points(document: Document, checker: _Checker) -> tuple[pa.Table, Mapping[str, Name]]:
-    resolve = _remembering(checker)
-    names: dict[str, Name] = {}
-    kept: list[tuple[int, str, PointIn]] = []
-    for index, point in zip(document.point_indexes, document.points, strict=True):
-        found = resolve(point.source, point.external_id, point.series_id)
-        if isinstance(found, _Refused):
-            checker.refuse("data_points", index, found)
+def _points(rows: pa.Table, checker: _Checker) -> tuple[pa.Table, Mapping[str, Name]]:
+    """The rows of POINTS_SCHEMA under the ids of their series, each of which is worked out once."""
+    codes, distinct = _distinct([rows.column(name) for name in ("source", "external_id", "series_id")])
+    found, refusals = _all_resolved(distinct, checker)
+    ids = sorted({id_ for id_, _ in found.values()})
+    places = {id_: place for place, id_ in enumerate(ids)}
+    wanted = [places[found[code][0]] if code in found else None for code in range(len(distinct))]
+    indices = pa.array(wanted, pa.int32()).take(codes)
+    if refusals:
+        _refuse_rows(rows.column("index"), codes, refusals, checker)
+        kept = pc.is_valid(indices)
+        rows, indices = rows.filter(kept), indices.filter(kept)
+    series = pa.DictionaryArray.from_arrays(indices, pa.array(ids, pa.string()))
+    arrays = {"ordinal": rows.column("index"), "series_id": series}
+    columns = [arrays[name] if name in arrays else rows.column(name) for name in INCOMING_SCHEMA.names]
+    return pa.table(columns, schema=INCOMING_SCHEMA), {id_: name for id_, name in found.values() if name}
+
+
+def _distinct(columns: Sequence[pa.ChunkedArray]) -> tuple[pa.Array, list[tuple[str | None, ...]]]:
+    """For each row the place of its combination among those that some row has, and these combinations."""
+    codes = pa.repeat(pa.scalar(0, pa.int64()), len(columns[0]))
+    distinct: list[tuple[str | None, ...]] = [()]
+    for column in columns:
+        array = column.combine_chunks()
+        if array.null_count == len(array):
+            distinct = [(*left, None) for left in distinct]
             continue
-        id_, name = found
-        if name is not None:
-            names[id_] = name
-        kept.append((index, id_, point))
-    return _table(kept, checker), names
+        texts: list[str | None] = [*array.dictionary.to_pylist(), None]
+        own = pc.fill_null(array.indices, len(texts) - 1).cast(pa.int64())
+        paired = pc.add(pc.multiply(codes, len(texts)), own).dictionary_encode()
+        codes = paired.indices.cast(pa.int64())
+        pairs = (divmod(key, len(texts)) for key in paired.dictionary.to_pylist())
+        distinct = [(*distinct[left], texts[right]) for left, right in pairs]
+    return codes, distinct
 
 
-def _remembering(checker: _Checker) -> Callable[..., tuple[str, Name | None] | _Refused]:
-    """`_resolve` once a distinct name: a batch names few series and many points."""
-    known: dict[tuple[str | None, str | None, str | None], tuple[str, Name | None] | _Refused] = {}
-
-    def resolve(source: str | None, external_id: str | None, id_: str | None) -> tuple[str, Name | None] | _Refused:
-        key = (source, external_id, id_)
-        if key not in known:
-            try:
-                known[key] = _resolve((source, external_id), id_, checker)
-            except _Refused as refused:
-                known[key] = refused
-        return known[key]
-
-    return resolve
+def _all_resolved(
+    distinct: Sequence[tuple[str | None, ...]], checker: _Checker
+) -> tuple[dict[int, tuple[str, Name | None]], dict[int, _Refused]]:
+    """By place: the id and name of each (source, external id, series id), or why there is none."""
+    found: dict[int, tuple[str, Name | None]] = {}
+    refusals: dict[int, _Refused] = {}
+    for place, (source, external_id, id_) in enumerate(distinct):
+        try:
+            found[place] = _resolve((source, external_id), id_, checker)
+        except _Refused as refused:
+            refusals[place] = refused
+    return found, refusals
 
 
-def _table(kept: list[tuple[int, str, PointIn]], checker: _Checker) -> pa.Table:
-    try:
-        values = _values(kept)
-    except (ArithmeticError, pa.ArrowInvalid):
-        kept = [row for row in kept if _storable(row, checker)]
-        values = _values(kept)
-    columns: list[Any] = [
-        [index for index, _, _ in kept],
-        pa.array([id_ for _, id_, _ in kept], pa.string()).dictionary_encode(),
-        [point.date for _, _, point in kept],
-        [point.revision_date for _, _, point in kept],
-        values,
-        [point.is_original_release for _, _, point in kept],
-    ]
-    return pa.table(dict(zip(INCOMING_SCHEMA.names, columns, strict=True)), schema=INCOMING_SCHEMA)
-
-
-def _values(kept: list[tuple[int, str, PointIn]]) -> pa.Array:
-    """Raises ArithmeticError or ArrowInvalid where a value is no decimal of the stored type."""
-    exact = _EXACT.quantize
-    numbers = [None if point.value is None else exact(point.value, _QUANTUM) for _, _, point in kept]
-    return pa.array(numbers, ARROW_TYPES[Type.DECIMAL])
-
-
-def _storable(row: tuple[int, str, PointIn], checker: _Checker) -> bool:
-    index, _, point = row
-    try:
-        _check_value(point.value)
-    except _Refused as refused:
-        checker.refuse("data_points", index, refused)
-        return False
-    return True
-
-
-def _check_value(value: Decimal | None) -> None:
-    if value is None:
-        return
-    if not value.is_finite():
-        raise _Refused("value", "invalid_number", "value must be a finite number.")
-    try:
-        _EXACT.quantize(value, _QUANTUM)
-    except ArithmeticError as error:
-        integer, fraction = DECIMAL_PRECISION - DECIMAL_SCALE, DECIMAL_SCALE
-        message = f"value has more than {integer} integer or {fraction} fraction digits."
-        raise _Refused("value", "number_out_of_range", message) from error
+def _refuse_rows(
+    indexes: pa.ChunkedArray, codes: pa.Array, refusals: Mapping[int, _Refused], checker: _Checker
+) -> None:
+    lost = pc.is_in(codes, pa.array(list(refusals), codes.type))
+    for index, code in zip(indexes.filter(lost).to_pylist(), codes.filter(lost).to_pylist(), strict=True):
+        checker.refuse("data_points", index, refusals[code])

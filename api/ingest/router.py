@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from api.bodies import read_body
+from api.ingest.media import body_kind, check_json
+from api.ingest.openapi import BULK_BODY, BULK_PARAMETERS, SERIES_BODY
 from api.ingest.service import IngestService, Terms
 from api.limits import Limits
 from api.parameters import check_names
@@ -21,12 +23,6 @@ from engine.literals import coerce, literal
 
 MODES: Sequence[Mode] = get_args(Mode)
 JSON = "application/json"
-EXAMPLE = {
-    "source": {"name": "FRED-MD", "title": "FRED-MD monthly database"},
-    "series": [{"external_id": "INDPRO", "title": "Industrial production", "units": "index", "frequency": "monthly"}],
-    "data_points": [{"external_id": "INDPRO", "date": "1999-08-01", "value": "101.5", "revision_date": "1999-09-30"}],
-}
-
 
 _KEY = [
     {
@@ -46,7 +42,6 @@ _TERMS = [
         "description": "The points are whole vintages: store only those that differ from the revision before them.",
     },
 ]
-SERIES_EXAMPLE = {"title": "Industrial production, total index", "units": "index 2017=100", "frequency": "monthly"}
 
 
 def ingest_router(service: IngestService, limits: Limits) -> APIRouter:
@@ -60,23 +55,19 @@ def _add_batches(router: APIRouter, service: IngestService, limits: Limits) -> N
     @router.post(
         "/bulk",
         summary="Store observations and revisions",
-        openapi_extra={
-            "parameters": _TERMS + _KEY,
-            **_json_body(EXAMPLE),
-        },
+        openapi_extra={"parameters": [*_TERMS, *BULK_PARAMETERS, *_KEY], "requestBody": BULK_BODY},
     )
     async def bulk(request: Request) -> Response:
-        """Store a bulk document. The answer is a receipt: what it counts as successful is committed and fsynced.
+        """Store a bulk document, or a table of data points.
 
-        With `mode=partial` good rows land and bad rows are reported; with `mode=atomic` all rows land or none.
+        The answer is a receipt: what it counts as successful is committed and fsynced. With `mode=partial` good rows
+        land and bad rows are reported; with `mode=atomic` all rows land or none.
         """
         terms = _terms(request)
-        _check_content_type(request.headers.get("content-type", JSON))
+        kind = body_kind(request.headers, request.query_params.get("source"))
         with service.receiving() as count:
-            receipt = await service.write_json(
-                await read_body(request, limits.body_bytes_max, "body_bytes_max", count), terms
-            )
-        return _answer(receipt)
+            body = await read_body(request, limits.body_bytes_max, "body_bytes_max", count)
+            return _answer(await service.write_body(body, kind, terms))
 
     @router.get("/batches/{batch_id}", summary="The receipt of a batch")
     async def batch(batch_id: str, request: Request) -> Response:
@@ -89,7 +80,7 @@ def _add_series(router: APIRouter, service: IngestService, limits: Limits) -> No
     @router.put(
         "/series/{series_id}",
         summary="Set fields of a series",
-        openapi_extra={"parameters": _KEY, **_json_body(SERIES_EXAMPLE)},
+        openapi_extra={"parameters": _KEY, "requestBody": SERIES_BODY},
     )
     async def update(series_id: str, request: Request) -> Response:
         """Set title, description, units, frequency or seasonal_adjustment of an existing series.
@@ -97,7 +88,7 @@ def _add_series(router: APIRouter, service: IngestService, limits: Limits) -> No
         A field that is absent keeps its value, a null clears it.
         """
         check_names(request.query_params.multi_items(), ())
-        _check_content_type(request.headers.get("content-type", JSON))
+        check_json(request.headers)
         with service.receiving() as count:
             body = await read_body(request, limits.body_bytes_max, "body_bytes_max", count)
             return _answer(await service.update_series(_id(series_id), body, _key(request)))
@@ -131,10 +122,6 @@ def _answer(receipt: Receipt) -> Response:
     return Response(msgspec.json.encode(receipt), media_type=JSON, headers={SNAPSHOT_HEADER: receipt.snapshot})
 
 
-def _json_body(example: object) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {JSON: {"example": example}}}}
-
-
 def _id(text: str) -> str:
     """The canonical form of a series id. Raises InvalidLiteral."""
     return str(coerce(literal(text), Type.UUID).value)
@@ -146,7 +133,7 @@ def _key(request: Request) -> str:
 
 def _terms(request: Request) -> Terms:
     given = request.query_params
-    check_names(given.multi_items(), ("mode", "changes_only"))
+    check_names(given.multi_items(), ("mode", "changes_only", "source"))
     changes_only = given.get("changes_only", "false")
     if changes_only not in ("true", "false"):
         raise Problem("invalid_parameter", f"changes_only cannot be {changes_only!r:.40}.", "Use true or false.")
@@ -168,8 +155,3 @@ def _mode(text: str) -> Mode:
         if mode == text:
             return mode
     raise Problem("invalid_parameter", f"mode cannot be {text!r:.40}.", f"Use one of: {', '.join(MODES)}.")
-
-
-def _check_content_type(content_type: str) -> None:
-    if content_type.split(";", maxsplit=1)[0].strip().lower() != JSON:
-        raise Problem("unsupported_media_type", f"The body is {content_type[:80]!r}, not {JSON}.")

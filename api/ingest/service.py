@@ -16,8 +16,10 @@ import msgspec
 from api.ingest.batch import Batch, Deletion, batch_of
 from api.ingest.decode import decode, fields_of
 from api.ingest.delivery import delivery_of, id_of
+from api.ingest.media import BodyKind
 from api.ingest.outcome import Outcome
 from api.ingest.receipts import conflict, receipt_from, receipt_of
+from api.ingest.unpack import unpacked
 from api.limits import Limits
 from api.problems import Problem, problem_from
 from api.writing import Failure, Mode, Receipt
@@ -86,12 +88,13 @@ class IngestService:
     async def write(self, document: Mapping[str, Any], mode: Mode, key: str = "") -> Receipt:
         """See `api.writing.Writer`."""
         self._check_debt()
-        return await self.write_json(msgspec.json.encode(document), Terms(mode, key=key))
+        return await self.write_body(msgspec.json.encode(document), BodyKind(), Terms(mode, key=key))
 
-    async def write_json(self, body: bytes, terms: Terms) -> Receipt:
-        """The same from JSON text."""
-        batch = await anyio.to_thread.run_sync(self._decoded, body, terms, limiter=self._decoders)
-        committed = await self._commit(batch, len(body))
+    async def write_body(self, body: bytes, kind: BodyKind, terms: Terms) -> Receipt:
+        """The same from a body of any format, as it came in."""
+        batch = await anyio.to_thread.run_sync(self._decoded, body, kind, terms, limiter=self._decoders)
+        # Of a packed body what waits for its commit is what came out of it.
+        committed = await self._commit(batch, max(len(body), batch.points.nbytes))
         return self._receipt(batch, committed)
 
     async def update_series(self, series_id: str, body: bytes, key: str) -> Receipt:
@@ -101,7 +104,8 @@ class IngestService:
         """
         document = {"series": [{**fields_of(body), "series_id": series_id}]}
         content = msgspec.json.encode(document)
-        batch = await anyio.to_thread.run_sync(self._decoded, content, Terms("atomic", key=key), limiter=self._decoders)
+        terms = Terms("atomic", key=key)
+        batch = await anyio.to_thread.run_sync(self._decoded, content, BodyKind(), terms, limiter=self._decoders)
         committed = await self._commit(batch, len(body))
         if any(failure.code == "unknown_series" for failure in committed.outcome.failures):
             raise _unknown(series_id)
@@ -147,17 +151,11 @@ class IngestService:
                 Overloaded("Too many files wait to be merged.", limit="debt_files_max", value=limit), DEBT_RETRY_SECONDS
             )
 
-    def _decoded(self, body: bytes, terms: Terms) -> Batch:
-        document = decode(body)
-        rows = document.points_total + len(document.series)
-        if rows > self._limits.bulk_rows_max:
-            limit = self._limits.bulk_rows_max
-            raise Problem(
-                "body_too_large",
-                f"The request has {rows} rows, more than {limit}.",
-                details={"limit": "bulk_rows_max", "value": limit},
-            )
-        delivery = delivery_of(terms.key, repr(terms), body)
+    def _decoded(self, body: bytes, kind: BodyKind, terms: Terms) -> Batch:
+        body = unpacked(body, kind.packing, self._limits)
+        document = decode(body, kind, self._limits)
+        # How it was packed is no part of what is sent: a client may pack it anew.
+        delivery = delivery_of(terms.key, repr((terms, kind.format, kind.source)), body)
         return replace(batch_of(document, delivery, terms.mode, self._limits), changes_only=terms.changes_only)
 
     async def _commit(self, batch: Batch, size_bytes: int) -> Committed[Outcome]:

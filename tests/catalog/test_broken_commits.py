@@ -43,7 +43,7 @@ def test_a_full_disk_stops_all_tables_before_the_first_commit(lake: Lake, monkey
     with pytest.raises(StorageFull):
         committer.submit("a", 1).result(10)
     committer.close()
-    assert Snapshots(lake).current().token == "0-0-0"
+    assert Snapshots(lake).current().token == "0-0-0-0"
     assert not list(lake.data_dir.rglob("*.parquet"))
 
 

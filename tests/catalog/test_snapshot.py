@@ -59,18 +59,18 @@ def test_a_damaged_file_is_told(folder: Path, pattern: str, damage: str) -> None
     [
         "",
         "-",
-        "0-0",
-        "0-0-0-0",
-        "-1-0-0",
-        "0x0-0-0",
-        "+0-0-0",
-        " 0-0-0",
-        "0_0-0-0",
-        "00-0-0",
-        "A-0-0",
-        "٣-0-0",
-        "f-0-0",
-        "f" * 99 + "-0-0",
+        "0-0-0",
+        "0-0-0-0-0",
+        "-1-0-0-0",
+        "0x0-0-0-0",
+        "+0-0-0-0",
+        " 0-0-0-0",
+        "0_0-0-0-0",
+        "00-0-0-0",
+        "A-0-0-0",
+        "٣-0-0-0",
+        "f-0-0-0",
+        "f" * 99 + "-0-0-0",
     ],
 )
 def test_a_token_of_no_state_is_refused(folder: Path, token: str) -> None:
@@ -78,6 +78,6 @@ def test_a_token_of_no_state_is_refused(folder: Path, token: str) -> None:
     snapshots = Snapshots(lake)
     with pytest.raises(UnknownSnapshot):
         snapshots.at(token)
-    assert snapshots.at("0-0-0").token == "0-0-0"
+    assert snapshots.at("0-0-0-0").token == "0-0-0-0"
     assert snapshots.at(snapshots.current().token) is snapshots.current()
     lake.close()

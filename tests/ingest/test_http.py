@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import build_app
-from api.ingest.router import EXAMPLE
+from api.ingest.openapi import EXAMPLE
 from api.limits import Limits
 from api.problems import PROBLEMS
 from api.writing import VERDICT_MEANINGS
@@ -256,7 +256,7 @@ def test_a_bad_address_is_told(client: TestClient, method: str, path: str, statu
 
 def test_another_content_type_is_refused(client: TestClient) -> None:
     assert_problem(
-        client.post(BULK, content=b"a,b", headers={"Content-Type": "text/csv"}), 415, "unsupported_media_type"
+        client.post(BULK, content=b"a,b", headers={"Content-Type": "text/plain"}), 415, "unsupported_media_type"
     )
 
 

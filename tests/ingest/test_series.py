@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import build_app
-from api.ingest.router import EXAMPLE, SERIES_EXAMPLE
+from api.ingest.openapi import EXAMPLE, SERIES_EXAMPLE
 from catalog.identity import series_id
 from tests.support.tree import ROOT
 from tests.support.warehouse import Warehouse, warehouse
