@@ -264,7 +264,7 @@ def test_sources_and_series_are_merged_too(tmp_path: Path) -> None:
         tables = ("sources", "series")
         before = [lake.rows(Query(table)) for table in tables]
         lake.delta_merge()
-        assert levels(lake) == {"sources": [1], "series": [1], "data_points": []}
+        assert levels(lake) == {"sources": [1], "series": [1], "data_points": [], "vintages": []}
         assert sorted((row["external_id"], row["is_deleted"]) for row in stored(lake, "series")) == [
             ("A", False),
             ("B", True),
@@ -273,7 +273,7 @@ def test_sources_and_series_are_merged_too(tmp_path: Path) -> None:
         post(lake, 5, series="B")
         assert [row["value"] for row in lake.rows(Query("data_points"))] == [5], "the deleted life stays hidden"
         lake.compact()
-        assert levels(lake) == {"sources": [2], "series": [2], "data_points": [2]}
+        assert levels(lake) == {"sources": [2], "series": [2], "data_points": [2], "vintages": []}
         assert lake.rows(Query("sources")) == before[0]
         assert [(row["title"], row["units"]) for row in lake.rows(Query("series")) if row["id"] == known["A"]] == [
             ("Title 3", "index")

@@ -14,6 +14,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.ingest.media import BodyKind
 from api.ingest.service import Terms
 from api.writing import Receipt
 from catalog.identity import series_id
@@ -28,7 +29,7 @@ JAN, FEB, MAR, APR = (dt.date(2024, month, 28) for month in (1, 2, 3, 4))
 
 def post(lake: Warehouse, *points: Point, changes_only: bool = True) -> Receipt:
     body = msgspec.json.encode({"data_points": [point.document(SOURCE) for point in points]})
-    return asyncio.run(lake.writer.write_json(body, Terms("atomic", changes_only)))
+    return asyncio.run(lake.writer.write_body(body, BodyKind(), Terms("atomic", changes_only)))
 
 
 def point(date: dt.date, value: int | None, revision: dt.date | None) -> Point:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from api.app import Services, open_services
 from api.config import Settings
 from api.ingest.batch import Batch
+from api.ingest.media import BodyKind
 from api.ingest.outcome import Outcome
 from api.ingest.service import IngestService, Terms
 from api.limits import Limits
@@ -61,7 +62,7 @@ class Warehouse:
         return asyncio.run(self.writer.write(document, mode))
 
     def batch(self, document: Mapping[str, Any], key: str = "") -> Batch:
-        return self.writer._decoded(msgspec.json.encode(document), Terms(key=key))
+        return self.writer._decoded(msgspec.json.encode(document), BodyKind(), Terms(key=key))
 
     def commit_together(self, batches: Sequence[Batch]) -> list[Receipt | Problem]:
         """Several batches in one commit, in their order, but for those that must be alone in theirs."""
