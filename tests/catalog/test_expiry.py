@@ -51,7 +51,7 @@ def test_metadata_lists_the_newest_alone_and_older_tokens_still_answer(lake: War
     tokens = [post(lake, number) for number in range(6)]
     done = Keeper(lake.services.lake).after(0)
     assert (done.retired, done.expired) == (4, 0)
-    assert listed(lake) == [1, 1, 2]
+    assert listed(lake) == [1, 1, 2, 0]
     assert [value(lake, token) for token in tokens] == [[number] for number in range(6)]
     with warehouse(lake.settings.data_dir) as other:
         assert [value(other, token) for token in tokens] == [[number] for number in range(6)]
@@ -79,7 +79,7 @@ def test_a_snapshot_that_new_tokens_name_stays_however_old_it_is(lake: Warehouse
         token = post(lake, number)
         keeper.after(10 * HOUR)
     assert value(lake, token) == [4]
-    assert listed(lake) == [1, 1, 2]
+    assert listed(lake) == [1, 1, 2, 0]
 
 
 def test_files_go_after_retention_grace_and_trash(lake: Warehouse) -> None:
@@ -198,7 +198,7 @@ def test_two_at_it_after_all_do_no_harm(lake: Warehouse, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(expiry, "alter", interrupted)
     assert mine.after(0).retired == 4
-    assert listed(lake) == [1, 1, 1]
+    assert listed(lake) == [1, 1, 1, 0]
     assert [value(lake, token) for token in tokens] == [[number] for number in range(6)]
 
 
@@ -240,7 +240,7 @@ def test_an_unknown_outcome_is_looked_up(lake: Warehouse, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(expiry, "_dropping", dropping)
     Keeper(lake.services.lake).after(0)
-    assert (len(calls), listed(lake)) == (2, [1, 1, 2])
+    assert (len(calls), listed(lake)) == (2, [1, 1, 2, 0])
     assert value(lake, tokens[0]) == [0]
 
 

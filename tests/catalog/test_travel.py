@@ -200,7 +200,7 @@ def instant(lake: Warehouse, token: str, milliseconds: int = 0) -> str:
 def test_instants_of_a_lake_lead_to_the_states_of_receipts(lake: Warehouse) -> None:
     tokens = [post(lake, number, f"S{number % 3}") for number in range(5)]
     instants = [instant(lake, token) for token in tokens]
-    assert lake.engine.snapshots.at("2000-01-01T00:00:00Z").token == "0-0-0"
+    assert lake.engine.snapshots.at("2000-01-01T00:00:00Z").token == "0-0-0-0"
     for _ in range(2):
         assert [lake.engine.snapshots.at(each).token for each in instants] == tokens
         assert lake.engine.snapshots.at(instant(lake, tokens[-1], 86_400_000)).token == tokens[-1]
@@ -259,7 +259,7 @@ def test_metadata_that_goes_while_it_is_read_is_read_anew(tmp_path: Path, monkey
         return locations
 
     monkeypatch.setattr(Lake, "metadata_locations", stale)
-    assert Snapshots(opened).current().token == "0-0-0"
+    assert Snapshots(opened).current().token == "0-0-0-0"
     monkeypatch.setattr(Lake, "metadata_locations", lambda self: dict.fromkeys(real(self), "file:///nowhere"))
     with pytest.raises(StorageDamaged):
         Snapshots(opened).current()
