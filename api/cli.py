@@ -1,4 +1,4 @@
-"""The command line: finlake serve, demo, ingest, compact. Exit status: 0 done, 1 failed, 2 wrong command."""
+"""The command line of finlake. Exit status: 0 done, 1 failed, 2 wrong command."""
 
 from __future__ import annotations
 
@@ -86,6 +86,34 @@ def compact_command() -> None:
     raise typer.Exit(subprocess.run([sys.executable, "-m", "api.maintain"], check=False).returncode)
 
 
+@app.command("expire")
+def expire_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+) -> None:
+    """Drop old snapshots, and the files that nothing needs any more. Works beside a running service."""
+    _maintain("expire", *(["--dry-run"] if dry_run else []))
+
+
+@app.command("tag")
+def tag_command(
+    name: Annotated[str | None, typer.Argument(help="The tag; reads take it as `snapshot`.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the tags.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the tag.")] = False,
+) -> None:
+    """Name the newest state of all tables, and keep it from expiring. Works beside a running service."""
+    if listed is (name is not None) or (delete and listed):
+        raise typer.BadParameter("Give either a name or --list.")
+    _maintain("tag", *(["--delete"] if delete else []), *([] if name is None else ["--", name]))
+
+
+@app.command("verify")
+def verify_command(
+    every: Annotated[bool, typer.Option("--all", help="Every state that can be read, not only the newest.")] = False,
+) -> None:
+    """Check every file and row of the lake against what was committed. Exit status 1 where something is wrong."""
+    _maintain("verify", *(["--all"] if every else []))
+
+
 def main() -> None:
     """The console script."""
     try:
@@ -150,6 +178,13 @@ def _report(path: Path, outcome: Outcome) -> None:
         complaints.print(table)
     if outcome.failed > min(len(outcome.failures), FAILURES_SHOWN_MAX):
         complaints.print(f"Not all {outcome.failed:,} failed rows are shown.")
+
+
+def _maintain(*arguments: str) -> None:
+    """Run a command over the data folder in a process of its own, whose exit status becomes this one's."""
+    _settings()
+    command = [sys.executable, "-m", "api.retention", *arguments]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own program, and no shell
 
 
 def _renamed(pairs: list[str]) -> dict[str, str]:

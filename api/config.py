@@ -28,6 +28,19 @@ class Settings(BaseSettings):
     engine_memory: str = Field(
         default="256MB", description="Memory that all queries together may hold, as DuckDB writes it."
     )
+    snapshots_kept_min: int = Field(
+        default=50, ge=1, description="Newest snapshots that the metadata of each table lists; what commits cost grows."
+    )
+    snapshot_retention_seconds: int = Field(
+        default=3_600, ge=0, description="Time that older snapshots can still be read."
+    )
+    garbage_grace_seconds: int = Field(
+        default=3_600, ge=0, description="Time beyond the longest query that files stay which no snapshot needs."
+    )
+    trash_seconds: int = Field(default=86_400, ge=0, description="Time that files stay in the trash folder after that.")
+    orphan_age_seconds: int = Field(
+        default=86_400, ge=0, description="Age from which files of broken-off commits are taken for garbage."
+    )
     writer_threads: int = Field(default=4, ge=1, description="Threads that write the files of one commit.")
     maintenance: bool = Field(default=True, description="Merge files in the background; off leaves it to others.")
     maintenance_memory: str = Field(

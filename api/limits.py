@@ -19,6 +19,8 @@ class Limits(BaseSettings):
     debt_files_max: int = Field(
         default=100, ge=1, description="Delta files of one partition beyond which posts wait for merges."
     )
+    tag_characters_max: int = Field(default=100, ge=1, le=1_000, description="Length of a tag's name.")
+    tags_max: int = Field(default=100, ge=1, description="Tags of one lake; each keeps its snapshots' files.")
     # reading
     query_time_ms_max: int = Field(default=30_000, ge=1, description="Time of one query.")
     concurrent_queries_max: int = Field(default=8, ge=1, description="Queries that run at once.")

@@ -47,6 +47,8 @@ PROBLEMS: dict[str, Entry] = {
     "unknown_entity": Entry(404, "Check the key."),
     "unknown_snapshot": Entry(404, "Use the token of an answer, or leave it out to read the newest state."),
     "idempotency_conflict": Entry(409, "Use a new key for a new request; send the same request under the same key."),
+    "snapshot_expired": Entry(410, "Leave the snapshot out to read the newest state; a tag keeps a state."),
+    "invalid_tag": Entry(400, "Choose another name, of letters, digits, dot, underscore and dash."),
     "already_exists": Entry(409, "Change what is there instead of creating it."),
     # the data
     "invalid_body": Entry(400, "Send an object with source, series and data_points, as the documentation shows."),

@@ -56,7 +56,8 @@ class Reader:
 def one_snapshot(engine: Engine, named: Iterable[str]) -> str:
     """The token of the one snapshot that a request names, or of the newest: what it reads from start to end. Blocks.
 
-    Raises UnknownSnapshot, and Problem `invalid_parameter` where two are named.
+    `named` are tokens, tags or instants. Raises UnknownSnapshot, SnapshotExpired, and Problem `invalid_parameter` where
+    two are named.
     """
     tokens = {engine.snapshots.at(token).token for token in named}
     if len(tokens) > 1:

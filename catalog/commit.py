@@ -26,9 +26,10 @@ from pyiceberg.table import Table as IcebergTable
 from catalog.batches import BatchLog, BatchRecord, summary_of
 from catalog.errors import CatalogError, CommitFailed, CommitUnknown, Overloaded, ShuttingDown
 from catalog.iceberg import Lake, translated
+from catalog.ledger import AFTER
 from catalog.model import Table
 from catalog.snapshot import LakeSnapshot, Snapshots, token_of
-from catalog.staging import discard, stage
+from catalog.staging import check_staged, discard, stage
 
 COMMIT_ID = "finlake.commit-id"
 ATTEMPTS_MAX = 30
@@ -225,7 +226,7 @@ class Committer(Generic[B, R]):
                 staged = waiting.popleft()
                 # The last commit completes the batches, so it is the one that names them.
                 properties = {} if waiting else summary_of(prepared.records)
-                ids[staged.table.name] = self._append(staged, properties)
+                ids[staged.table.name] = self._append(staged, {AFTER: token_of(ids), **properties})
                 stored.append(staged.table.name)
         finally:
             for staged in waiting:
@@ -289,9 +290,8 @@ def landed(lake: Lake, table: Table, commit_id: str) -> int | None:
 
 def _append_files(target: IcebergTable, files: tuple[str, ...], properties: dict[str, str]) -> None:
     """One commit of staged files, on a Table that was loaded for it and is dropped after it."""
-    with (
-        target.transaction() as transaction,
-        transaction.update_snapshot(snapshot_properties=properties).merge_append() as append,
-    ):
-        for location in files:
-            append.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))
+    with target.transaction() as transaction:
+        with transaction.update_snapshot(snapshot_properties=properties).merge_append() as append:
+            for location in files:
+                append.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))
+        check_staged(target.io, files)

@@ -1,7 +1,10 @@
 """What can go wrong with storage.
 
 CatalogError
-├── UnknownSnapshot       the token names no snapshot on record: fix it
+├── UnknownSnapshot       the name is no token, tag or instant: fix it
+├── SnapshotExpired       the state is no longer kept, or never was: read a newer one
+├── InvalidTag            a tag cannot have the name, or there are too many: choose another, or delete one
+├── AlreadyExists         a tag has the name: choose another
 ├── CommitError
 │   ├── CommitFailed      nothing was stored: send it again
 │   ├── CommitUnknown     it may be stored: send it again, posting is idempotent
@@ -32,6 +35,18 @@ class CatalogError(Exception):
 
 class UnknownSnapshot(CatalogError):
     code = "unknown_snapshot"
+
+
+class SnapshotExpired(CatalogError):
+    code = "snapshot_expired"
+
+
+class InvalidTag(CatalogError):
+    code = "invalid_tag"
+
+
+class AlreadyExists(CatalogError):
+    code = "already_exists"
 
 
 class CommitError(CatalogError):

@@ -70,6 +70,12 @@ class Lake:
 
     def load(self, table: Table) -> IcebergTable:
         """The table as it is now, for one commit in one thread; never keep it."""
+        try:
+            return self._load(table)
+        except StorageDamaged:
+            return self._load(table)  # old metadata goes while others commit: there may be newer by now
+
+    def _load(self, table: Table) -> IcebergTable:
         with reading(f"metadata of {table.name}"):
             return self._catalog.load_table((NAMESPACE, table.name))
 
@@ -86,6 +92,13 @@ class Lake:
         """A transaction of the catalog's database, for tables of our own beside Iceberg's; durable once it ends."""
         with translated(), self._catalog.engine.begin() as connection:
             yield connection
+
+    def relative(self, location: str) -> str:
+        """The path of a stored file below the data folder. Raises StorageDamaged where it lies elsewhere."""
+        path = location.removeprefix("file://")
+        if not path.startswith(f"{self.data_dir}/"):
+            raise StorageDamaged("A stored file lies outside the data folder.", file=Path(path).name)
+        return path.removeprefix(f"{self.data_dir}/")
 
     def read_metadata(self, location: str) -> TableMetadata:
         with reading(location):

@@ -27,7 +27,7 @@ from catalog.errors import CommitFailed, StorageDamaged
 from catalog.iceberg import Lake, translated
 from catalog.model import BASE_LEVEL, Table, Type
 from catalog.schemas import arrow_schema
-from catalog.staging import SortedFiles, discard
+from catalog.staging import SortedFiles, check_staged, discard
 
 BASE_FILE_ROWS_MAX = 2_000_000
 BUNDLE_ROWS_MAX = 5_000_000
@@ -213,14 +213,13 @@ def _data_files(lake: Lake, target: IcebergTable) -> Mapping[str, DataFile]:
 
 def _overwrite(target: IcebergTable, parts: list[_Part], stored: Mapping[str, DataFile], commit_id: str) -> None:
     operation = "base merge" if any(part.task.level == BASE_LEVEL for part in parts) else "delta merge"
-    with (
-        target.transaction() as transaction,
-        transaction.update_snapshot(
-            snapshot_properties={COMMIT_ID: commit_id, OPERATION: operation}
-        ).overwrite() as overwrite,
-    ):
-        for part in parts:
-            for file in part.task.inputs.files:
-                overwrite.delete_data_file(stored[file.path])
-            for location in part.outputs:
-                overwrite.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))
+    properties = {COMMIT_ID: commit_id, OPERATION: operation}
+    with target.transaction() as transaction:
+        with transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite:
+            for part in parts:
+                for file in part.task.inputs.files:
+                    overwrite.delete_data_file(stored[file.path])
+                for location in part.outputs:
+                    added = parquet_file_to_data_file(target.io, transaction.table_metadata, location)
+                    overwrite.append_data_file(added)
+        check_staged(target.io, tuple(location for part in parts for location in part.outputs))

@@ -6,7 +6,6 @@ incrementally: a new commit costs its new manifests, never a plan over all of th
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,20 +16,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cachetools import LRUCache
 from pyiceberg.conversions import from_bytes
-from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestEntry, ManifestFile
+from pyiceberg.manifest import (
+    DataFile,
+    DataFileContent,
+    ManifestContent,
+    ManifestEntry,
+    ManifestFile,
+    read_manifest_list,
+)
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.utils.datetime import days_to_date
 
-from catalog.errors import StorageDamaged, UnknownSnapshot
+from catalog.errors import SnapshotExpired, StorageDamaged, UnknownSnapshot
 from catalog.iceberg import Lake, reading
+from catalog.ledger import Kept, Ledger, kept_of
 from catalog.model import Column, Table, Tables, Type
 from catalog.schemas import ICEBERG_TYPES
+from catalog.travel import EXPIRED_HINT, Instant, TagName, Token, parsed, state_at
 
 SNAPSHOTS_HELD_MAX = 16
 MANIFESTS_HELD_MAX = 4096
 HIDDEN_COLUMN = "hidden_through"
 SEQUENCE_MAX = 2**63 - 1
-_ID_PATTERN = re.compile(r"0|[1-9a-f][0-9a-f]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,20 @@ class _Hidden(NamedTuple):
     through: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Metadata:
+    """The newest metadata of a table, where it is, and its snapshots by id."""
+
+    location: str
+    metadata: TableMetadata
+    snapshots: Mapping[int, Kept]
+
+    @property
+    def current(self) -> int:
+        """The id of the newest snapshot, 0 before the first commit."""
+        return self.metadata.current_snapshot_id or 0
+
+
 def token_of(ids: Mapping[str, int]) -> str:
     return "-".join(f"{id_:x}" for id_ in ids.values())
 
@@ -96,9 +117,9 @@ class Snapshots:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
+        self._ledger = Ledger(lake)
         self._lock = threading.Lock()
-        self._locations: Mapping[str, str] = {}
-        self._metadata: dict[str, tuple[str, TableMetadata]] = {}
+        self._metadata: dict[str, _Metadata] = {}
         self._current: LakeSnapshot | None = None
         self._held: LRUCache[str, LakeSnapshot] = LRUCache(SNAPSHOTS_HELD_MAX)
         self._manifests: LRUCache[str, tuple[FileEntry, ...]] = LRUCache(MANIFESTS_HELD_MAX)
@@ -111,10 +132,10 @@ class Snapshots:
     def current(self) -> LakeSnapshot:
         """The newest state, every commit that returned before this call included."""
         with self._lock:
-            locations = self._lake.metadata_locations()
-            if self._current is None or locations != self._locations:
-                self._current = self._build({t.name: self._newest_id(locations, t) for t in self.model.tables})
-                self._locations = locations
+            self._refresh()
+            ids = {table.name: self._metadata[table.name].current for table in self.model.tables}
+            if self._current is None or self._current.token != token_of(ids):
+                self._current = self._read(ids)
             return self._current
 
     def summaries(self, name: str) -> Mapping[int, str]:
@@ -122,60 +143,91 @@ class Snapshots:
         with self._lock:
             return {
                 snapshot.snapshot_id: snapshot.summary.additional_properties[name]
-                for _, metadata in self._metadata.values()
-                for snapshot in metadata.snapshots
+                for known in self._metadata.values()
+                for snapshot in known.metadata.snapshots
                 if snapshot.summary is not None and name in snapshot.summary.additional_properties
             }
 
-    def at(self, token: str) -> LakeSnapshot:
-        """The state a token names. Raises UnknownSnapshot."""
+    def at(self, name: str) -> LakeSnapshot:
+        """The state that a token, a tag or an instant names. Raises UnknownSnapshot, SnapshotExpired."""
         with self._lock:
-            if self._current is not None and self._current.token == token:
-                return self._current
-            if (held := self._held.get(token)) is not None:
-                return held
-            ids = self._parsed(token)
-            locations = self._lake.metadata_locations()
-            for table in self.model.tables:
-                self._newest_id(locations, table)
-            return self._build(ids)
+            self._refresh()
+            return self._read(self._named(name))
 
-    def _parsed(self, token: str) -> Mapping[str, int]:
-        """Only in the one form that `token_of` writes."""
-        parts = token.split("-")
-        if len(parts) == len(self.model.tables) and all(_ID_PATTERN.fullmatch(part) for part in parts):
-            return {table.name: int(part, 16) for table, part in zip(self.model.tables, parts, strict=True)}
-        raise UnknownSnapshot(f"{token!r:.80} is not a snapshot token.")
+    def _refresh(self) -> None:
+        """Make the newest metadata known. Old metadata goes while others commit, so a miss is looked at again."""
+        locations = self._lake.metadata_locations()
+        try:
+            self._learn(locations)
+        except StorageDamaged:
+            again = self._lake.metadata_locations()
+            if again == locations:
+                raise
+            self._learn(again)
 
-    def _newest_id(self, locations: Mapping[str, str], table: Table) -> int:
-        """Also makes the table's newest metadata known."""
-        location = locations[table.name]
-        known = self._metadata.get(table.name)
-        if known is None or known[0] != location:
-            known = self._metadata[table.name] = (location, self._lake.read_metadata(location))
-        return known[1].current_snapshot_id or 0
+    def _learn(self, locations: Mapping[str, str]) -> None:
+        fresh = dict(self._metadata)
+        for table in self.model.tables:
+            location = locations[table.name]
+            if table.name not in fresh or fresh[table.name].location != location:
+                fresh[table.name] = self._metadata_at(location)
+        self._metadata = fresh
 
-    def _build(self, ids: Mapping[str, int]) -> LakeSnapshot:
-        tables = {table.name: self._table(table, ids[table.name]) for table in self.model.tables}
-        snapshot = LakeSnapshot(tables, self._hidden_series(tables))
-        self._held[snapshot.token] = snapshot
-        return snapshot
+    def _metadata_at(self, location: str) -> _Metadata:
+        metadata = self._lake.read_metadata(location)
+        return _Metadata(location, metadata, {kept.id: kept for kept in map(kept_of, metadata.snapshots)})
 
-    def _table(self, table: Table, snapshot_id: int) -> TableSnapshot:
-        metadata = self._metadata[table.name][1]
+    def _named(self, name: str) -> Mapping[str, int]:
+        names = [table.name for table in self.model.tables]
+        match parsed(name, len(names)):
+            case Token(ids):
+                return dict(zip(names, ids, strict=True))
+            case Instant() as instant:
+                return state_at({table.name: self._history(table) for table in self.model.tables}, instant)
+            case TagName(tag):
+                ready = {each.name: each.token for each in self._ledger.tags() if each.is_ready}
+                if tag not in ready:
+                    raise UnknownSnapshot(f"There is no tag {tag!r:.80}.")
+                return self._named(ready[tag])
+
+    def _history(self, table: Table) -> tuple[Kept, ...]:
+        """The snapshots on record, retired ones included, in the order of their commits."""
+        kept = {each.id: each for each in self._ledger.retired(table)}
+        kept.update(self._metadata[table.name].snapshots)
+        return tuple(sorted(kept.values(), key=lambda each: each.sequence))
+
+    def _read(self, ids: Mapping[str, int]) -> LakeSnapshot:
+        """A state whose snapshots are all on record: what is held in memory may have expired."""
+        kept = {table.name: self._kept(table, ids[table.name]) for table in self.model.tables}
+        token = token_of(ids)
+        if self._current is not None and self._current.token == token:
+            return self._current
+        held = self._held.get(token)
+        if held is None:
+            tables = {table.name: self._table(table, kept[table.name]) for table in self.model.tables}
+            held = self._held[token] = LakeSnapshot(tables, self._hidden_series(tables))
+        return held
+
+    def _kept(self, table: Table, snapshot_id: int) -> Kept | None:
         if snapshot_id == 0:
-            return TableSnapshot(table, 0, 0, metadata.current_schema_id, (), 0)
-        snapshot = metadata.snapshot_by_id(snapshot_id)
-        if snapshot is None:
-            raise UnknownSnapshot("The snapshot is not on record: it never was, or it has expired.")
-        with reading(snapshot.manifest_list):
-            manifests = snapshot.manifests(self._lake.io)
+            return None
+        kept = self._metadata[table.name].snapshots.get(snapshot_id) or self._ledger.find_retired(table, snapshot_id)
+        if kept is None:
+            raise SnapshotExpired("The snapshot has expired, or never was.", EXPIRED_HINT)
+        return kept
+
+    def _table(self, table: Table, kept: Kept | None) -> TableSnapshot:
+        schema_id = self._metadata[table.name].metadata.current_schema_id
+        if kept is None:
+            return TableSnapshot(table, 0, 0, schema_id, (), 0)
+        with reading(kept.manifest_list):
+            manifests = list(read_manifest_list(self._lake.io.new_input(kept.manifest_list)))
         data = [manifest for manifest in manifests if manifest.content is ManifestContent.DATA]
         return TableSnapshot(
             table,
-            snapshot_id,
-            snapshot.sequence_number or 0,
-            metadata.current_schema_id if snapshot.schema_id is None else snapshot.schema_id,
+            kept.id,
+            kept.sequence,
+            schema_id if kept.schema_id is None else kept.schema_id,
             tuple(file for manifest in data for file in self._files(table, manifest)),
             len(manifests) - len(data),
         )
@@ -185,7 +237,7 @@ class Snapshots:
         if known is None:
             with reading(manifest.manifest_path):
                 entries = manifest.fetch_manifest_entry(self._lake.io, discard_deleted=True)
-                known = tuple(_file_entry(table, entry) for entry in entries)
+                known = tuple(file_entry(table, entry) for entry in entries)
             self._manifests[manifest.manifest_path] = known
         return known
 
@@ -213,7 +265,7 @@ class Snapshots:
         return self._hidden[file.path]
 
 
-def _file_entry(table: Table, entry: ManifestEntry) -> FileEntry:
+def file_entry(table: Table, entry: ManifestEntry) -> FileEntry:
     data_file = entry.data_file
     if data_file.content is not DataFileContent.DATA or entry.sequence_number is None:
         raise StorageDamaged("A data manifest holds an entry that is no data file.")

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.table import Table as IcebergTable
 
+from catalog.errors import CommitFailed
 from catalog.iceberg import PARTITION_WIDTH, translated
 from catalog.model import Table, Type
 from catalog.schemas import arrow_schema
@@ -54,6 +55,12 @@ def discard(io: FileIO, locations: tuple[str, ...]) -> None:
             io.delete(location)
 
 
+def check_staged(io: FileIO, locations: tuple[str, ...]) -> None:
+    """Just before a commit: raises CommitFailed where a file is gone, as after a long stop it was taken for garbage."""
+    if not all(io.new_input(location).exists() for location in locations):
+        raise CommitFailed("The commit stood still so long that its files are gone; nothing was stored.")
+
+
 def _partitions(table: Table, ordered: pa.Table) -> Iterator[pa.Table]:
     """The runs of rows that share a partition value. The sort order begins with the partition column."""
     if table.partition is None or ordered.num_rows == 0:
@@ -87,6 +94,7 @@ def _open(stream: Any, first: pa.Table, table: Table) -> pq.ParquetWriter:
         column_encoding=delta_coded,
         sorting_columns=[pq.SortingColumn(first.schema.get_field_index(name)) for name in table.sort],
         write_page_index=True,
+        write_page_checksum=True,
         bloom_filter_options={table.key[0]: {"ndv": max(1, values)}},
     )
 

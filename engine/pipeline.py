@@ -39,8 +39,8 @@ class Engine:
         """The rows of a query, at the snapshot it names or the newest.
 
         With `keyset`, `Result.after` can tell where a page ended.
-        Raises QueryError, NotSupported, QueryTimeout, ExecutionFailed, ScanRefused; UnknownSnapshot and the errors of
-        storage of the catalog.
+        Raises QueryError, NotSupported, QueryTimeout, ExecutionFailed, ScanRefused; of the catalog UnknownSnapshot,
+        SnapshotExpired and the errors of storage.
         """
         clock = _Clock()
         planned = plan(query, self.tables, self._passes)

@@ -89,7 +89,7 @@ class Request:
     async def scope(self) -> Scope:
         """What the root of a query reads: one snapshot from start to end, that of the document or the newest.
 
-        Raises UnknownSnapshot, and Problem `invalid_parameter` where the document names two.
+        Raises UnknownSnapshot, SnapshotExpired, and Problem `invalid_parameter` where the document names two.
         """
         if self._scope is None:
             self._scope = asyncio.ensure_future(self._find_scope())

@@ -33,7 +33,8 @@ AS_OF = Argument(
 SNAPSHOT = Argument(
     "snapshot",
     str | None,
-    "The state of the store to read, as an answer's `extensions.snapshot` names it; the newest where it is left out.",
+    "The state of the store to read: the token that an answer's `extensions.snapshot` holds, a tag, or an instant such "
+    "as 2024-06-15T12:00:00Z for the newest state committed until then. The newest where it is left out.",
 )
 SPAN = (
     AS_OF,

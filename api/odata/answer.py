@@ -25,6 +25,10 @@ from engine.query import Expr, Field, Literal, Op, Page, Query, all_of
 PLAIN_TEXT = "text/plain;charset=utf-8"
 
 
+# What a page mark says better: where to go on, and in which state.
+MARKED = frozenset({"$skip", "$skiptoken", "snapshot"})
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a request came in: the absolute `root` of the service with its slash, and the absolute `url` asked."""
@@ -194,7 +198,7 @@ class _Writer:
         if after is None:
             return None
         mark = encode(Cursor(self._session.snapshot, question_of(self._compiled.query), after, left))
-        kept = [text for name, text in self._compiled.options.written if name not in {"$skip", "$skiptoken"}]
+        kept = [text for name, text in self._compiled.options.written if name not in MARKED]
         return f"{self._place.url}?{'&'.join([*kept, f'$skiptoken={mark}'])}"
 
     def _context(self) -> str | None:

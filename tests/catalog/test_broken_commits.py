@@ -52,10 +52,10 @@ def test_a_commit_that_breaks_off_between_tables_is_told_as_unknown(
 ) -> None:
     real = commit._append_files  # pyright: ignore[reportPrivateUsage]
 
-    def append(target: Any, files: tuple[str, ...], commit_id: str) -> None:
+    def append(target: Any, files: tuple[str, ...], properties: dict[str, str]) -> None:
         if target.name()[-1] == "data_points":
             raise OSError(errno.EIO, "Input/output error")
-        real(target, files, commit_id)
+        real(target, files, properties)
 
     monkeypatch.setattr(commit, "_append_files", append)
     committer = open_committer(lake, append_both)

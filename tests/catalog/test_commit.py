@@ -121,13 +121,13 @@ def test_a_lost_race_prepares_again_on_the_new_head(lake: Lake) -> None:
 
 def test_a_race_lost_inside_the_commit_leaves_no_file_behind(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     real = commit._append_files  # pyright: ignore[reportPrivateUsage]
-    calls: list[str] = []
+    calls: list[dict[str, str]] = []
 
-    def append(target: Any, files: tuple[str, ...], commit_id: str) -> None:
-        calls.append(commit_id)
+    def append(target: Any, files: tuple[str, ...], properties: dict[str, str]) -> None:
+        calls.append(properties)
         if len(calls) == 1:
             raise CommitFailedException("the head moved")
-        real(target, files, commit_id)
+        real(target, files, properties)
 
     monkeypatch.setattr(commit, "_append_files", append)
     committer = open_committer(lake)
@@ -141,8 +141,8 @@ def test_a_race_lost_inside_the_commit_leaves_no_file_behind(lake: Lake, monkeyp
 def test_an_unknown_outcome_is_looked_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     real = commit._append_files  # pyright: ignore[reportPrivateUsage]
 
-    def append(target: Any, files: tuple[str, ...], commit_id: str) -> None:
-        real(target, files, commit_id)
+    def append(target: Any, files: tuple[str, ...], properties: dict[str, str]) -> None:
+        real(target, files, properties)
         raise OSError("the reply was lost")
 
     monkeypatch.setattr(commit, "_append_files", append)

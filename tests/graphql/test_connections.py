@@ -112,8 +112,9 @@ def test_a_cursor_pins_its_snapshot(tmp_path: Path) -> None:
         newest = lake.engine.current()
         assert door.ask(document, {"s": newest, "c": after}).codes[0] == "invalid_parameter"
         assert door.ask(document, {"s": first.snapshot, "c": after}).data["seriesList"]["totalCount"] == 6
-        for token in ("", "nonsense", "zzz\r\nX-Evil: 1", "\r\n0-0-0", "\u65e5", "1-2-3"):
+        for token in ("", "nonsense", "zzz\r\nX-Evil: 1", "\r\n0-0-0-0", "\u65e5", "2024-06-15", "no-tag"):
             answer = door.ask(document, {"s": token})
             assert (answer.codes[0], answer.snapshot) == ("unknown_snapshot", None)
-        assert door.ask(document, {"s": "0-0-0"}).snapshot == "0-0-0"
+        assert door.ask(document, {"s": "1-2-3-4"}).codes[0] == "snapshot_expired"
+        assert door.ask(document, {"s": "0-0-0-0"}).snapshot == "0-0-0-0"
         assert door.ask(document, {"c": "nonsense"}).codes[0] == "invalid_page"

@@ -183,10 +183,11 @@ def test_errors_say_where(door: Door) -> None:
 
 def test_an_answer_names_a_snapshot_on_record(door: Door) -> None:
     """What a caller calls a snapshot never comes back as it was written: it would reach a header."""
-    for token in ("", "zzz", "zzz%0d%0aX-Evil:1", "%0d%0a0-0-0", "%E6%97%A5", "1-2-3"):
+    for token in ("", "zzz", "zzz%0d%0aX-Evil:1", "%0d%0a0-0-0-0", "%E6%97%A5", "2024-06-15", "no-tag"):
         for path in ("Series?$top=0", "Series?", "Series/$count?"):
             assert door.error(f"{path}&snapshot={token}", 404)["code"] == "unknown_snapshot"
-    assert door.get("Series/$count?snapshot=0-0-0").headers[SNAPSHOT_HEADER] == "0-0-0"
+    assert door.error("Series/$count?snapshot=1-2-3-4", 410)["code"] == "snapshot_expired"
+    assert door.get("Series/$count?snapshot=0-0-0-0").headers[SNAPSHOT_HEADER] == "0-0-0-0"
 
 
 @pytest.mark.parametrize("path", ["", "$metadata", "Series", "Series/$count", f"Series({GDP})/title/$value"])
