@@ -132,8 +132,7 @@ class IngestService:
         """The receipt of a batch. Raises Problem `unknown_entity` where none is on record, any more or at all."""
         record = await anyio.to_thread.run_sync(self._batches.get, batch_id, limiter=self._decoders)
         if record is None:
-            hint = "Receipts are kept for a time; batches_kept_hours and batches_kept_max say how long."
-            raise Problem("unknown_entity", f"There is no receipt of a batch {batch_id}.", hint)
+            raise Problem("unknown_entity", f"There is no receipt of a batch {batch_id}.", "Check the id.")
         return receipt_from(record, record.snapshot)
 
     async def _delete(self, deletion: Deletion, key: str) -> Receipt:

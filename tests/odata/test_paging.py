@@ -118,4 +118,4 @@ def test_a_mark_and_a_snapshot_agree(door: Door) -> None:
     link = door.get(f"DataPoints?snapshot={token}").json()["@odata.nextLink"].removeprefix(ROOT)
     assert door.value(link)
     mark = link.partition("$skiptoken=")[2]
-    assert door.error(f"DataPoints?snapshot=0-0-0&$skiptoken={mark}", 400)["target"] == "snapshot"
+    assert door.error(f"DataPoints?snapshot=0-0-0-0&$skiptoken={mark}", 400)["target"] == "snapshot"
