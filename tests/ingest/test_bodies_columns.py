@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from api.ingest.batch import BATCH_SCHEMA, Batch, batch_of
+from api.ingest.batch import Batch, Delivery, batch_of
 from api.ingest.convert import DATE, DECIMAL, Converted, booleans, dates, decimals, names
 from api.ingest.decode import Document, decode
 from api.ingest.media import BodyKind, Format
@@ -23,8 +23,10 @@ from api.ingest.points import points_of
 from api.limits import Limits
 from api.problems import Problem
 from catalog.identity import series_id
+from engine.revise import INCOMING_SCHEMA
 from tests.support.bodies import arrow_of, parquet_of
 
+DELIVERY = Delivery("d")
 QUANTUM = Decimal("1E-18")
 EXACT = Context(prec=38, traps=[Inexact, InvalidOperation, Overflow])
 digits = st.text("0123456789", max_size=45)
@@ -191,9 +193,9 @@ ids = st.sampled_from([None, "x", series_id("S", "A"), series_id("T", "B").upper
 
 @given(st.lists(st.tuples(sources, externals, ids), max_size=12), st.sampled_from([None, "S", "DEFAULT"]))
 def test_names_are_resolved_as_row_by_row(rows: list[tuple[str | None, ...]], default: str | None) -> None:
-    whole = batch_of(document(rows, default), "partial", Limits())
-    single = [batch_of(document([row], default), "partial", Limits()) for row in rows]
-    assert whole.points.schema == BATCH_SCHEMA
+    whole = batch_of(document(rows, default), DELIVERY, "partial", Limits())
+    single = [batch_of(document([row], default), DELIVERY, "partial", Limits()) for row in rows]
+    assert whole.points.schema == INCOMING_SCHEMA
     whole.points.validate(full=True)
     expected = [(at, one.points["series_id"][0].as_py()) for at, one in enumerate(single) if one.points.num_rows]
     assert list(zip(*whole.points.select(["ordinal", "series_id"]).to_pydict().values(), strict=True)) == expected
@@ -226,7 +228,9 @@ def test_batches_with_dictionaries_of_their_own_are_one_table() -> None:
         return pa.table({"external_id": name, "date": ["2024-01-01"] * length, "value": [*range(length)]})
 
     table = pa.concat_tables([part("A", "B"), part("C", "A"), part("B")])
-    batch = batch_of(decode(arrow_of(table), BodyKind(Format.ARROW, source="S"), Limits()), "partial", Limits())
+    batch = batch_of(
+        decode(arrow_of(table), BodyKind(Format.ARROW, source="S"), Limits()), DELIVERY, "partial", Limits()
+    )
     assert batch.points["series_id"].to_pylist() == [series_id("S", name) for name in "ABCAB"]
     assert [name for _, name in sorted(batch.names.values())] == ["A", "B", "C"]
 
@@ -259,7 +263,7 @@ def test_no_damage_is_more_than_a_problem(name: str) -> None:
     before = pa.default_memory_pool().max_memory()
     for _ in range(600):
         try:
-            batch_of(decode(damaged(body, chance), BodyKind(format_), limits), "partial", limits)
+            batch_of(decode(damaged(body, chance), BodyKind(format_), limits), DELIVERY, "partial", limits)
             seen.add("read")
         except Problem as problem:
             seen.add(problem.code)
