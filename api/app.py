@@ -24,6 +24,7 @@ from api.ingest.outcome import Outcome
 from api.ingest.prepare import Preparer
 from api.ingest.router import ingest_router
 from api.ingest.service import IngestService
+from api.keeping import Keeping
 from api.limits import Limits
 from api.merges import Merges
 from api.odata.router import odata_routes
@@ -31,7 +32,7 @@ from api.operations import Metrics, Observed, operations_router
 from api.parameters import check_names
 from api.problems import Problem, problem_from
 from api.reading import Reader
-from api.upkeep import Upkeep
+from api.upkeep import KEEPING_LOCK_FILE, Every, Upkeep
 from catalog.batches import BatchLog
 from catalog.commit import Committer
 from catalog.errors import CatalogError
@@ -61,6 +62,7 @@ class Services:
     """What the doors share, in the order it is closed."""
 
     upkeep: Upkeep
+    keeping: Upkeep
     merges: Merges
     committer: Committer[Batch, Outcome]
     batches: BatchLog
@@ -72,6 +74,7 @@ class Services:
         """Break off merges, finish what is queued, then let go. Blocks."""
         self.merges.stop()
         self.upkeep.close()
+        self.keeping.close()
         self.committer.close()
         self.database.close()
         self.lake.close()
@@ -100,9 +103,25 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     )
     merges = Merges(lake, snapshots, settings, limits, clock)
     upkeep = Upkeep(lake.data_dir, (merges,), watch=merges.look)
+    # A thread of its own: a long merge would let snapshots pile up, and with them what a commit costs.
+    keeping = Upkeep(
+        lake.data_dir, _keeping_passes(lake, batches, settings, limits, clock), lock_file=KEEPING_LOCK_FILE
+    )
     if settings.maintenance:
         upkeep.start()
-    return Services(upkeep, merges, committer, batches, database, lake, Engine(snapshots, database))
+        keeping.start()
+    return Services(upkeep, keeping, merges, committer, batches, database, lake, Engine(snapshots, database))
+
+
+def _keeping_passes(
+    lake: Lake, batches: BatchLog, settings: Settings, limits: Limits, clock: Callable[[], dt.datetime]
+) -> tuple[Every, ...]:
+    keeping = Keeping(lake, batches, settings, limits, clock)
+    return (
+        Every(settings.expiry_seconds, keeping.expire),
+        Every(settings.sweep_seconds, keeping.sweep),
+        Every(settings.sweep_seconds, keeping.forget),
+    )
 
 
 def create_app() -> FastAPI:
@@ -131,7 +150,9 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> FastAPI
     app.add_middleware(Compressed)
     app.add_middleware(Observed, metrics=metrics)
     app.include_router(ingest_router(writer, limits))
-    app.include_router(operations_router(reader, services.committer, services.upkeep, metrics, VERSION))
+    app.include_router(
+        operations_router(reader, services.committer, (services.upkeep, services.keeping), metrics, VERSION)
+    )
     app.router.routes.extend(odata_routes(reader, limits, settings))
     app.router.routes.extend(graphql_routes(reader, writer, limits, settings))
     app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)

@@ -41,6 +41,15 @@ class Settings(BaseSettings):
     orphan_age_seconds: int = Field(
         default=86_400, ge=0, description="Age from which files of broken-off commits are taken for garbage."
     )
+    expiry_seconds: float = Field(
+        default=5, gt=0, description="Time between the passes that drop snapshots, and files that none needs."
+    )
+    sweep_seconds: float = Field(
+        default=3_600, gt=0, description="Time between the sweeps for files of broken-off commits."
+    )
+    receipt_retention_seconds: int = Field(
+        default=30 * 86_400, ge=0, description="Time that receipts, and so idempotency keys, are on record."
+    )
     writer_threads: int = Field(default=4, ge=1, description="Threads that write the files of one commit.")
     maintenance: bool = Field(default=True, description="Merge files in the background; off leaves it to others.")
     maintenance_memory: str = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
@@ -113,7 +113,7 @@ class Observed:
 
 
 def operations_router(
-    reader: Reader, committer: Committer[Batch, Outcome], upkeep: Upkeep, metrics: Metrics, version: str
+    reader: Reader, committer: Committer[Batch, Outcome], upkeep: Sequence[Upkeep], metrics: Metrics, version: str
 ) -> APIRouter:
     router = APIRouter(tags=["operations"])
     started = time.time()
@@ -137,7 +137,7 @@ def operations_router(
             "snapshot": snapshot.token,
             "tables": _table_facts(snapshot),
             "committer": {"alive": committer.alive, "pending_bytes": committer.pending_bytes},
-            "maintenance": {"alive": upkeep.alive, **asdict(metrics.merges())},
+            "maintenance": {"alive": all(each.alive for each in upkeep), **asdict(metrics.merges())},
         }
 
     @router.head("/metrics", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""The maintenance thread: passes over the lake, now and then, beside the service's own work.
+"""The maintenance threads: passes over the lake, now and then, beside the service's own work.
 
 A pass is a function that does what is due and says whether it did anything. Of several processes on one data folder the
 one that holds a lock works; each takes it for one round, so that losing it costs nothing.
@@ -18,6 +18,7 @@ from catalog.files import owned
 log = structlog.get_logger("finlake.upkeep")
 
 LOCK_FILE = "maintenance.lock"
+KEEPING_LOCK_FILE = "keeping.lock"
 ROUND_SECONDS = 1.0
 BACK_OFF_SECONDS_MAX = 60.0
 
@@ -53,8 +54,9 @@ class Upkeep:
         passes: Sequence[Pass],
         watch: Callable[[], object] = lambda: None,
         round_seconds: float = ROUND_SECONDS,
+        lock_file: str = LOCK_FILE,
     ) -> None:
-        self._lock_path = data_dir / LOCK_FILE
+        self._lock_path = data_dir / lock_file
         self._passes = passes
         self._watch = watch
         self._round_seconds = round_seconds

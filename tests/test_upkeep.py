@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable
@@ -35,8 +36,12 @@ def until(holds: Callable[[], object]) -> None:
 
 
 def post(lake: Warehouse, value: int, *series: str) -> None:
+    lake.write(document(value, *series))
+
+
+def document(value: int, *series: str) -> dict[str, Any]:
     points = [{"external_id": name, "date": "2020-01-01", "value": value} for name in series or ("A",)]
-    lake.write({"source": {"name": "S"}, "data_points": points})
+    return {"source": {"name": "S"}, "data_points": points}
 
 
 def levels(lake: Warehouse, table: str = "data_points") -> list[int]:
@@ -169,6 +174,17 @@ def test_the_service_merges_by_itself(tmp_path: Path) -> None:
         until(lambda: levels(lake) == [BASE_LEVEL])
         assert [row["value"] for row in lake.rows(Query("data_points"))] == [4]
     assert not lake.services.upkeep.alive
+
+
+def test_the_service_lets_go_of_what_is_old_by_itself(tmp_path: Path) -> None:
+    fields = {"expiry_seconds": 0.01, "sweep_seconds": 0.01, "snapshots_kept_min": 1, "receipt_retention_seconds": 0}
+    with warehouse(tmp_path, maintenance=True, base_merge_seconds=900, **fields) as lake:
+        assert lake.services.keeping.alive
+        receipts = [lake.write(document(value)) for value in range(3)]
+        lake.clock.set(lake.clock.now.date() + dt.timedelta(days=1))
+        until(lambda: all(lake.services.batches.get(receipt.batch_id) is None for receipt in receipts))
+        until(lambda: len(lake.services.lake.load(lake.services.lake.model.tables[2]).metadata.snapshots) == 1)
+    assert not lake.services.keeping.alive
 
 
 def test_posts_wait_where_merges_cannot_follow(tmp_path: Path) -> None:

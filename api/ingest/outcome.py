@@ -22,3 +22,8 @@ class Outcome:
     rejected: bool = False
     found: bool = True
     earlier: BatchRecord | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it goes on record. What was refused as a whole may be sent again under its key, mended."""
+        return self.found and not self.rejected

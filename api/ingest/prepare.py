@@ -53,26 +53,26 @@ class Preparer:
 
     def __call__(self, snapshot: LakeSnapshot, batches: Sequence[Batch]) -> Prepared[Outcome]:
         earlier = self._batches.find([batch.delivery.id for batch in batches if batch.delivery.fingerprint])
-        fresh: dict[str, Batch] = {}
-        for batch in batches:
-            if batch.delivery.id not in earlier:
-                fresh.setdefault(batch.delivery.id, batch)
         now = self._clock()
         changes = self._changes(snapshot)
-        applied = [_apply(batch, changes, now) for batch in fresh.values()]
-        rows, judged = self._points(snapshot, applied, now)
+        applied = _all_applied(batches, earlier, changes, now)
+        rows, judged = self._points(snapshot, list(applied.values()), now)
         stored = {
             SOURCES.name: _metadata_rows(changes.sources.values(), SOURCES),
             SERIES.name: _metadata_rows(changes.series.values(), SERIES),
             **rows,
         }
+        told = dict(zip(applied, judged, strict=True))
         records = {
-            each.batch.delivery.id: record_of(each.batch, outcome)
-            for each, outcome in zip(applied, judged, strict=True)
-            if outcome.found and not outcome.rejected
+            batches[position].delivery.id: record_of(batches[position], outcome)
+            for position, outcome in told.items()
+            if outcome.is_final
         }
-        told = {each.batch.delivery.id: outcome for each, outcome in zip(applied, judged, strict=True)}
-        outcomes = _told([batch.delivery.id for batch in batches], told, {**earlier, **records})
+        known = {**earlier, **records}
+        outcomes = [
+            told[position] if position in told else Outcome(earlier=known[batch.delivery.id])
+            for position, batch in enumerate(batches)
+        ]
         return Prepared(stored, outcomes, tuple(records.values()))
 
     def _changes(self, snapshot: LakeSnapshot) -> Changes:
@@ -120,6 +120,20 @@ class Preparer:
         ).as_py()
 
 
+def _all_applied(
+    batches: Sequence[Batch], earlier: Mapping[str, BatchRecord], changes: Changes, now: dt.datetime
+) -> dict[int, _Applied]:
+    """By position the batches that were dealt with, those aside that came under a key of one before them."""
+    applied: dict[int, _Applied] = {}
+    known = set(earlier)
+    for position, batch in enumerate(batches):
+        if batch.delivery.id not in known:
+            applied[position] = _apply(batch, changes, now)
+            if applied[position].outcome.is_final:
+                known.add(batch.delivery.id)
+    return applied
+
+
 def _apply(batch: Batch, changes: Changes, now: dt.datetime) -> _Applied:
     nothing = INCOMING_SCHEMA.empty_table()
     layer = changes.layer()
@@ -145,16 +159,6 @@ def _find_or_hide(deletion: Deletion, layer: Changes, now: dt.datetime) -> bool:
         return hide(deletion.series_id, layer, now)
     stored = layer.one_series(deletion.series_id)
     return stored is not None and not stored["is_deleted"]
-
-
-def _told(ids: Sequence[str], told: Mapping[str, Outcome], known: Mapping[str, BatchRecord]) -> list[Outcome]:
-    """One outcome a batch: of two that came under one key the second is told what is on record of the first, or what
-    it came to where nothing of it was stored."""
-    first = {id_: position for position, id_ in reversed(list(enumerate(ids)))}
-    return [
-        told[id_] if id_ in told and (first[id_] == position or id_ not in known) else Outcome(earlier=known[id_])
-        for position, id_ in enumerate(ids)
-    ]
 
 
 def _judged(outcome: Outcome, counts: Mapping[Verdict, int]) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import build_app
+from api.keeping import Keeping
 from api.writing import Receipt
 from catalog.batches import BatchLog
 from catalog.errors import StorageFailed
@@ -145,6 +147,18 @@ def test_two_of_one_key_in_one_commit_are_one(lake: Warehouse) -> None:
     assert values(lake) == [1]
 
 
+def test_what_was_refused_may_be_sent_again_mended(lake: Warehouse) -> None:
+    """Also where both come in one commit: nothing of the first was stored."""
+    refused = replace(lake.batch({"data_points": [{"external_id": "A"}]}, key="k"), mode="atomic")
+    mended = lake.batch(document(1), key="k")
+    results = lake.commit_together([refused, mended, mended, refused])
+    assert str(results[0]).startswith("rejected_batch")
+    assert isinstance(results[1], Receipt)
+    assert results[2] == results[1]
+    assert str(results[3]).startswith("idempotency_conflict")
+    assert values(lake) == [1]
+
+
 def test_two_processes_share_the_keys(tmp_path: Path) -> None:
     with warehouse(tmp_path) as here, warehouse(tmp_path) as there:
         first = write(here, 1, "k")
@@ -182,6 +196,23 @@ def test_a_deletion_sent_again_is_found(lake: Warehouse) -> None:
 def test_a_key_must_be_plain(lake: Warehouse, key: str) -> None:
     answer = client_of(lake).post(f"{ROOT}/bulk", json=document(1), headers={"Idempotency-Key": key.encode()})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+
+
+def test_what_a_snapshot_alone_knew_outlives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> None:
+        raise StorageFailed("The database is gone.")
+
+    with warehouse(tmp_path, snapshots_kept_min=1) as lake:
+        with monkeypatch.context() as patch:
+            patch.setattr(BatchLog, "record", lost)
+            first = write(lake, 1, "k")
+        write(lake, 2, "")
+        services = lake.services
+        keeping = Keeping(services.lake, services.batches, lake.settings, lake.limits, lake.clock)
+        assert keeping.expire()
+        assert (write(lake, 1, "k").verdicts, values(lake)) == (first.verdicts, [2])
+    with warehouse(tmp_path) as lake:
+        assert write(lake, 1, "k").batch_id == first.batch_id
 
 
 def test_records_are_forgotten_by_age_and_by_number(lake: Warehouse) -> None:
