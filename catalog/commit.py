@@ -20,10 +20,10 @@ from typing import Generic, TypeVar
 
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import Table as IcebergTable
 
 from catalog.batches import BatchLog, BatchRecord, summary_of
+from catalog.data_files import FileTransaction, WrittenFile, data_files
 from catalog.errors import CatalogError, CommitFailed, CommitUnknown, Overloaded, ShuttingDown
 from catalog.iceberg import Lake, translated
 from catalog.ledger import AFTER
@@ -75,7 +75,11 @@ class _Staged:
 
     table: Table
     target: IcebergTable
-    files: tuple[str, ...]
+    files: tuple[WrittenFile, ...]
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        return tuple(file.location for file in self.files)
 
 
 class _Conflict(Exception):
@@ -230,7 +234,7 @@ class Committer(Generic[B, R]):
                 stored.append(staged.table.name)
         finally:
             for staged in waiting:
-                discard(self._lake.io, staged.files)
+                discard(self._lake.io, staged.locations)
         return token_of(ids)
 
     def _stage_all(self, snapshot: LakeSnapshot, prepared: Prepared[R]) -> deque[_Staged]:
@@ -243,7 +247,7 @@ class Committer(Generic[B, R]):
                     staged.append(self._stage(table, rows, snapshot.tables[table.name].id))
         except BaseException:
             for earlier in staged:
-                discard(self._lake.io, earlier.files)
+                discard(self._lake.io, earlier.locations)
             raise
         return staged
 
@@ -255,23 +259,23 @@ class Committer(Generic[B, R]):
 
     def _append(self, staged: _Staged, properties: Mapping[str, str]) -> int:
         """Append files in one commit upon the head they were staged for; the new snapshot's id. Raises _Conflict."""
-        table, target, files = staged.table, staged.target, staged.files
+        target = staged.target
         commit_id = str(uuid.uuid4())
         try:
             with translated():
-                _append_files(target, files, {**properties, COMMIT_ID: commit_id})
+                _append_files(target, staged.files, {**properties, COMMIT_ID: commit_id})
         except CommitFailedException as error:
-            discard(target.io, files)
+            discard(target.io, staged.locations)
             raise _Conflict from error
         except Exception as error:  # noqa: BLE001 - whatever it was, the commit may have landed
-            return self._resolve(table, commit_id, files, error)
+            return self._resolve(staged, commit_id, error)
         return target.metadata.current_snapshot_id or 0
 
-    def _resolve(self, table: Table, commit_id: str, files: tuple[str, ...], error: Exception) -> int:
+    def _resolve(self, staged: _Staged, commit_id: str, error: Exception) -> int:
         """After a failure whose outcome is not known: the id of the snapshot if it landed, else the error."""
-        snapshot_id = landed(self._lake, table, commit_id)
+        snapshot_id = landed(self._lake, staged.table, commit_id)
         if snapshot_id is None:
-            discard(self._lake.io, files)
+            discard(self._lake.io, staged.locations)
             raise error
         return snapshot_id
 
@@ -288,10 +292,10 @@ def landed(lake: Lake, table: Table, commit_id: str) -> int | None:
     return None
 
 
-def _append_files(target: IcebergTable, files: tuple[str, ...], properties: dict[str, str]) -> None:
+def _append_files(target: IcebergTable, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:
     """One commit of staged files, on a Table that was loaded for it and is dropped after it."""
-    with target.transaction() as transaction:
+    with FileTransaction(target) as transaction:
         with transaction.update_snapshot(snapshot_properties=properties).merge_append() as append:
-            for location in files:
-                append.append_data_file(parquet_file_to_data_file(target.io, transaction.table_metadata, location))
+            for data_file in data_files(transaction.table_metadata, files):
+                append.append_data_file(data_file)
         check_staged(target.io, files)

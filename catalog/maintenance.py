@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.exceptions import CommitFailedException, ValidationException
-from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from catalog.commit import ATTEMPTS_MAX, COMMIT_ID, WAIT_SECONDS_MAX, landed
+from catalog.data_files import FileTransaction, WrittenFile, data_files
 from catalog.debt import MergeTask
 from catalog.errors import CommitFailed, StorageDamaged
 from catalog.iceberg import Lake, translated
@@ -66,7 +66,7 @@ class _Part:
     """The inputs of a task, and the written and checked files that replace them."""
 
     task: MergeTask
-    outputs: tuple[str, ...]
+    outputs: tuple[WrittenFile, ...]
     rows: int
 
 
@@ -136,12 +136,12 @@ def _write(lake: Lake, task: MergeTask, merging: Merging, recent: dt.date | None
             whole.add(rows)
         for files in (whole, history):
             files.end_file()
-        outputs = (*whole.locations, *history.locations)
-        _check(merging.agrees(task, tuple(location.removeprefix("file://") for location in outputs)))
+        outputs = (*whole.files, *history.files)
+        _check(merging.agrees(task, tuple(file.location.removeprefix("file://") for file in outputs)))
     except BaseException:
         for files in (whole, history):
             files.abort()
-            discard(lake.io, tuple(files.locations))
+            discard(lake.io, files.locations)
         raise
     return _Part(task, outputs, whole.rows + history.rows)
 
@@ -162,7 +162,7 @@ def _time_column(table: Table) -> str | None:
 
 def _discard(lake: Lake, parts: Iterable[_Part]) -> None:
     for part in parts:
-        discard(lake.io, part.outputs)
+        discard(lake.io, (file.location for file in part.outputs))
 
 
 def _replace(lake: Lake, table: Table, parts: list[_Part]) -> list[_Part]:
@@ -214,12 +214,11 @@ def _data_files(lake: Lake, target: IcebergTable) -> Mapping[str, DataFile]:
 def _overwrite(target: IcebergTable, parts: list[_Part], stored: Mapping[str, DataFile], commit_id: str) -> None:
     operation = "base merge" if any(part.task.level == BASE_LEVEL for part in parts) else "delta merge"
     properties = {COMMIT_ID: commit_id, OPERATION: operation}
-    with target.transaction() as transaction:
+    with FileTransaction(target) as transaction:
         with transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite:
             for part in parts:
                 for file in part.task.inputs.files:
                     overwrite.delete_data_file(stored[file.path])
-                for location in part.outputs:
-                    added = parquet_file_to_data_file(target.io, transaction.table_metadata, location)
+                for added in data_files(transaction.table_metadata, part.outputs):
                     overwrite.append_data_file(added)
-        check_staged(target.io, tuple(location for part in parts for location in part.outputs))
+        check_staged(target.io, (file for part in parts for file in part.outputs))

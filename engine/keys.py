@@ -14,6 +14,9 @@ DATE_BITS = 22
 CODES_MAX = 2**CODE_BITS
 _DAYS_BEFORE_EPOCH = dt.date(1970, 1, 1).toordinal()
 
+# `points` in SQL, of columns `code` and `date`.
+POINT = f"((CAST(code AS BIGINT) << {DATE_BITS}) | CAST(date - DATE '1970-01-01' + {_DAYS_BEFORE_EPOCH} AS BIGINT))"
+
 
 def codes(series: pa.ChunkedArray) -> pa.ChunkedArray:
     """The positions in the dictionary that all chunks share. Raises OverflowError where it is too long."""
@@ -23,10 +26,14 @@ def codes(series: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([chunk.indices for chunk in series.chunks], pa.int32())
 
 
+def points(rows: pa.Table) -> pa.ChunkedArray:
+    """Series and date of each row, from `code` and `date`, none of which may be null."""
+    return pc.bit_wise_or(pc.shift_left(rows.column("code").cast(pa.int64()), DATE_BITS), _days(rows.column("date")))
+
+
 def packed(rows: pa.Table) -> pa.ChunkedArray:
     """The key of each row, from `code`, `date` and `revision_date`, none of which may be null."""
-    point = pc.bit_wise_or(pc.shift_left(rows.column("code").cast(pa.int64()), DATE_BITS), _days(rows.column("date")))
-    return pc.bit_wise_or(pc.shift_left(point, DATE_BITS), _days(rows.column("revision_date")))
+    return pc.bit_wise_or(pc.shift_left(points(rows), DATE_BITS), _days(rows.column("revision_date")))
 
 
 def without_revision(key: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -60,11 +60,12 @@ INCOMING_SCHEMA = pa.schema(
 class Incoming:
     """The points of several batches: `points` has INCOMING_SCHEMA and `batch`, the number of the batch, in order of
     arrival, `ordinal` counting from 0; a null `revision_date` says that none was stated. `series` are the ids that the
-    dictionary of `series_id` holds, sorted. `seen` are the vintages on record of these series, SEEN_SCHEMA. With
-    `changes_only` there is one batch."""
+    dictionary of `series_id` holds, sorted; `on_record` those of them that may have rows stored. `seen` are the
+    vintages on record of these series, SEEN_SCHEMA. With `changes_only` there is one batch."""
 
     points: pa.Table
     series: pa.Array
+    on_record: pa.Array
     seen: pa.Table
     changes_only: bool = False
 
@@ -78,15 +79,15 @@ class News:
     verdicts: Sequence[Mapping[Verdict, int]]
 
 
-# The rows stored of the keys that come in: of each revision the one that wins.
+# The rows stored of the keys that come in: of each revision the one that wins. Joining by one number takes half the
+# time of joining by two columns.
 _KNOWN = f"""
-    WITH touched AS (SELECT DISTINCT code, date FROM incoming),
-    alive AS (
+    WITH alive AS (
         SELECT wanted.code, a.date, a.revision_date, a.value, a.is_deleted, a.seq
         FROM ({ALIVE}) a JOIN wanted ON a.series_id = wanted.series_id
         WHERE a.date BETWEEN $earliest AND $latest
     )
-    SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN touched USING (code, date)
+    SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN incoming ON {keys.POINT} = incoming.point
     QUALIFY row_number() OVER (PARTITION BY code, date, revision_date ORDER BY seq DESC) = 1
 """  # noqa: S608 - constants alone
 
@@ -146,7 +147,7 @@ def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.da
     Raises OverflowError for more series than a key has room for, and the errors of the database.
     """
     points = incoming.points.append_column("code", keys.codes(incoming.points.column("series_id")))
-    known = _known(database, points, incoming.series, stored)
+    known = _known(database, points, incoming, stored)
     counts = [dict.fromkeys(VERDICTS, 0) for _ in range(1 + (pc.max(points.column("batch")).as_py() or 0))]
     dated, known_today = _dated(database, points, known, today)
     ordered = _in_key_order(dated)
@@ -181,14 +182,15 @@ def _closing_rows(
     return pa.table(columns, schema.names).cast(schema)
 
 
-def _known(database: Database, points: pa.Table, series: pa.Array, stored: ScanFiles) -> pa.Table:
+def _known(database: Database, points: pa.Table, incoming: Incoming, stored: ScanFiles) -> pa.Table:
     """The winning stored rows of the points' series and dates, with their packed `key`."""
     known = _KNOWN_SCHEMA.empty_table()
     if stored.files and points.num_rows:
         span = pc.min_max(points.column("date")).as_py()
         parameters = alive_parameters(stored) | {"earliest": span["min"], "latest": span["max"]}
-        wanted = pa.table({"code": pa.array(range(len(series)), pa.int32()), "series_id": series})
-        inputs = {"incoming": points.select(["code", "date"]), "wanted": wanted}
+        codes = pc.index_in(incoming.on_record, value_set=incoming.series)
+        wanted = pa.table({"code": codes, "series_id": incoming.on_record})
+        inputs = {"incoming": pa.table({"point": keys.points(points)}), "wanted": wanted}
         known = database.transform(Statement(_KNOWN, parameters, stored.files), inputs)
     return known.append_column("key", keys.packed(known))
 

@@ -92,6 +92,7 @@ class Preparer:
         incoming = self._incoming(snapshot, applied)
         if not incoming.points.num_rows:
             return {}, [_judged(outcome, {}) for outcome in outcomes]
+        # A new series has no rows: looking for them would cost the more, the more there is stored of others.
         stored = prune(snapshot, ScanRequest(DATA_POINTS.name, _key_domains(incoming)))
         found = news(self._database, incoming, stored, now.date())
         judged = [_judged(outcome, counts) for outcome, counts in zip(outcomes, found.verdicts, strict=True)]
@@ -104,9 +105,13 @@ class Preparer:
     def _incoming(self, snapshot: LakeSnapshot, applied: Sequence[_Applied]) -> Incoming:
         """The points of all batches, numbered anew, over one sorted dictionary of series."""
         points, series = _together([each.points for each in applied])
-        files = prune(snapshot, ScanRequest(VINTAGES.name, {"series_id": Domain(values=tuple(series.to_pylist()))}))
+        known = self._series.at(snapshot.tables[SERIES.name])
+        on_record = tuple(id_ for id_ in series.to_pylist() if known.get(id_) is not None)
+        files = prune(snapshot, ScanRequest(VINTAGES.name, {"series_id": Domain(values=on_record)}))
         seen = seen_vintages(self._database, series, files, snapshot.hidden)
-        return Incoming(points, series, seen, any(each.batch.changes_only for each in applied))
+        return Incoming(
+            points, series, pa.array(on_record, pa.string()), seen, any(each.batch.changes_only for each in applied)
+        )
 
     def _deleted_points(
         self, snapshot: LakeSnapshot, deletion: Deletion, span: tuple[dt.date, dt.date], now: dt.datetime
@@ -198,7 +203,7 @@ def _together(batches: Sequence[pa.Table]) -> tuple[pa.Table, pa.Array]:
     tables = [_numbered(part, number, series) for number, part in parts]
     schema = pa.schema([*INCOMING_SCHEMA, ("batch", pa.int32())])
     points = pa.concat_tables(tables) if tables else schema.empty_table()
-    return points.set_column(0, "ordinal", pa.array(range(points.num_rows), pa.int64())), series
+    return points.set_column(0, "ordinal", pa.arange(0, points.num_rows)), series
 
 
 def _stated_then_shown(points: pa.Table) -> list[pa.Table]:
@@ -227,7 +232,10 @@ def _coded(ids: pa.DictionaryArray, series: pa.Array) -> pa.DictionaryArray:
 
 def _key_domains(incoming: Incoming) -> Mapping[str, Domain]:
     dates = pc.min_max(incoming.points.column("date")).as_py()
-    return {"series_id": Domain(values=tuple(incoming.series.to_pylist())), "date": Domain(dates["min"], dates["max"])}
+    return {
+        "series_id": Domain(values=tuple(incoming.on_record.to_pylist())),
+        "date": Domain(dates["min"], dates["max"]),
+    }
 
 
 def _vintage_rows(incoming: Incoming, points_sequence: int, now: dt.datetime) -> pa.Table:

@@ -12,6 +12,7 @@ import pytest
 
 from catalog import commit, staging
 from catalog.commit import Prepared
+from catalog.data_files import WrittenFile
 from catalog.errors import CommitUnknown, StorageFull
 from catalog.iceberg import Lake
 from catalog.model import DATA_POINTS, MODEL, Table
@@ -33,10 +34,11 @@ def append_both(_: LakeSnapshot, batches: Sequence[str]) -> Prepared[str]:
 def test_a_full_disk_stops_all_tables_before_the_first_commit(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     real = staging._write  # pyright: ignore[reportPrivateUsage]
 
-    def write(io: Any, location: str, rows: pa.Table, table: Table) -> None:
-        real(io, location, rows, table)
+    def write(io: Any, location: str, rows: pa.Table, table: Table) -> WrittenFile:
+        written = real(io, location, rows, table)
         if table is DATA_POINTS:
             raise OSError(errno.ENOSPC, "No space left on device")
+        return written
 
     monkeypatch.setattr(staging, "_write", write)
     committer = open_committer(lake, append_both)
@@ -52,7 +54,7 @@ def test_a_commit_that_breaks_off_between_tables_is_told_as_unknown(
 ) -> None:
     real = commit._append_files  # pyright: ignore[reportPrivateUsage]
 
-    def append(target: Any, files: tuple[str, ...], properties: dict[str, str]) -> None:
+    def append(target: Any, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:
         if target.name()[-1] == "data_points":
             raise OSError(errno.EIO, "Input/output error")
         real(target, files, properties)

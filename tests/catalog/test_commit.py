@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.io.pyarrow import parquet_file_to_data_file
 
 from catalog import commit
 from catalog.commit import Prepared
+from catalog.data_files import WrittenFile, data_files
 from catalog.errors import Overloaded, ShuttingDown, StorageFailed
 from catalog.iceberg import Lake
 from catalog.model import DATA_POINTS, MODEL
@@ -39,7 +39,7 @@ def test_a_shared_table_loses_a_commit_and_ours_does_not(lake: Lake) -> None:
         acknowledged = stage(DATA_POINTS, points("acknowledged"), shared, executor)
     transaction = shared.transaction()
     append = transaction.update_snapshot().fast_append()
-    append.append_data_file(parquet_file_to_data_file(shared.io, shared.metadata, first[0]))
+    append.append_data_file(*data_files(shared.metadata, first))
     commit._append_files(lake.load(DATA_POINTS), acknowledged, {commit.COMMIT_ID: "other"})  # pyright: ignore[reportPrivateUsage]
     assert stored_ids(Snapshots(lake)) == ids("acknowledged")
     shared.refresh()
@@ -123,7 +123,7 @@ def test_a_race_lost_inside_the_commit_leaves_no_file_behind(lake: Lake, monkeyp
     real = commit._append_files  # pyright: ignore[reportPrivateUsage]
     calls: list[dict[str, str]] = []
 
-    def append(target: Any, files: tuple[str, ...], properties: dict[str, str]) -> None:
+    def append(target: Any, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:
         calls.append(properties)
         if len(calls) == 1:
             raise CommitFailedException("the head moved")
@@ -141,7 +141,7 @@ def test_a_race_lost_inside_the_commit_leaves_no_file_behind(lake: Lake, monkeyp
 def test_an_unknown_outcome_is_looked_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     real = commit._append_files  # pyright: ignore[reportPrivateUsage]
 
-    def append(target: Any, files: tuple[str, ...], properties: dict[str, str]) -> None:
+    def append(target: Any, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:
         real(target, files, properties)
         raise OSError("the reply was lost")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from catalog import commit
+from catalog.data_files import WrittenFile
 from catalog.errors import CommitFailed, SnapshotExpired, StorageDamaged
 from catalog.iceberg import Lake
 from catalog.model import DATA_POINTS, MODEL
@@ -36,16 +37,16 @@ def commit_names(lake: Lake, *names: str) -> list[str]:
     return tokens
 
 
-def staged(lake: Lake, name: str) -> tuple[str, ...]:
+def staged(lake: Lake, name: str) -> tuple[WrittenFile, ...]:
     with ThreadPoolExecutor(1) as executor:
         return stage(DATA_POINTS, points(name), lake.load(DATA_POINTS), executor)
 
 
-def path_of(location: str) -> Path:
-    return Path(location.removeprefix("file://"))
+def path_of(file: WrittenFile) -> Path:
+    return Path(file.location.removeprefix("file://"))
 
 
-def append(lake: Lake, files: tuple[str, ...]) -> None:
+def append(lake: Lake, files: tuple[WrittenFile, ...]) -> None:
     commit._append_files(lake.load(DATA_POINTS), files, {})  # pyright: ignore[reportPrivateUsage]
 
 
@@ -54,7 +55,8 @@ def test_what_crashed_commits_left_goes_and_nothing_else(lake: Lake) -> None:
     needed = stored(lake)
     keeper = Keeper(lake)
     (orphan,) = staged(lake, "crashed")
-    stray = path_of(lake.load(DATA_POINTS).metadata_location).with_name(f"00009-{uuid.uuid4()}.metadata.json")
+    metadata = Path(lake.load(DATA_POINTS).metadata_location.removeprefix("file://"))
+    stray = metadata.with_name(f"00009-{uuid.uuid4()}.metadata.json")
     stray.write_text("{}")
     assert keeper.after(0, sweep=True).orphans == 0, "a young file may be of a commit under way"
     for path in (path_of(orphan), stray):
@@ -87,7 +89,7 @@ def test_a_commit_whose_files_were_swept_fails_and_stores_nothing(lake: Lake) ->
     for _ in range(3):
         keeper.after(1, sweep=True)
     assert not path_of(files[0]).exists()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CommitFailed):
         append(lake, files)
     assert stored_ids(Snapshots(lake)) == ids("a")
 

@@ -1,0 +1,69 @@
+"""Written files -> entries of a commit, and the transaction that such a commit is.
+
+pyiceberg would open each file again for its footer, and copy the table's whole metadata each time it looks at it:
+dozens of times a commit. Here the footer is the one that the writer has just written, and the metadata is copied once
+a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table import Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update import TableUpdate
+from typing_extensions import override
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A durable Parquet file that no snapshot holds yet."""
+
+    location: str
+    footer: pq.FileMetaData
+    size_bytes: int
+
+
+def data_files(metadata: TableMetadata, files: Iterable[WrittenFile]) -> Iterator[DataFile]:
+    """The entries of files that were written by the table's current schema and partition spec."""
+    schema, spec = metadata.schema(), metadata.spec()
+    plan, mapping = compute_statistics_plan(schema, metadata.properties), parquet_path_to_id_mapping(schema)
+    for file in files:
+        statistics = data_file_statistics_from_parquet_metadata(file.footer, plan, mapping)
+        yield DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=file.location,
+            file_format=FileFormat.PARQUET,
+            partition=statistics.partition(spec, schema),
+            file_size_in_bytes=file.size_bytes,
+            sort_order_id=None,
+            spec_id=metadata.default_spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
+
+
+class FileTransaction(Transaction):
+    """A transaction of one commit, in one thread. Nobody changes the metadata that it shows."""
+
+    def __init__(self, table: IcebergTable) -> None:
+        super().__init__(table)
+        self._seen: tuple[TableMetadata, tuple[TableUpdate, ...], TableMetadata] | None = None
+
+    @property
+    @override
+    def table_metadata(self) -> TableMetadata:
+        base, updates = self._table.metadata, self._updates
+        if self._seen is None or self._seen[0] is not base or self._seen[1] is not updates:
+            self._seen = (base, updates, super().table_metadata)
+        return self._seen[2]
