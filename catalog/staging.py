@@ -15,9 +15,10 @@ from pyiceberg.io import FileIO
 from pyiceberg.table import Table as IcebergTable
 
 from catalog.errors import CommitFailed
-from catalog.iceberg import PARTITION_WIDTH, translated
+from catalog.iceberg import translated
 from catalog.model import Table, Type
 from catalog.schemas import arrow_schema
+from catalog.shapes import check_writable, partition_width
 
 # Small row groups make point reads fast: DuckDB prunes row groups and reads whole ones.
 ROW_GROUP_ROWS = 32_768
@@ -29,13 +30,15 @@ FLUSHED_ROWS = 4 * ROW_GROUP_ROWS
 def stage(table: Table, rows: pa.Table, target: IcebergTable, executor: Executor) -> tuple[str, ...]:
     """Write rows as files of a table and return their locations.
 
-    `rows` has the table's columns, in any order of rows. Raises StorageFull, StorageFailed; the files that were
-    written until then are removed.
+    `rows` has the table's columns, in any order of rows. Raises StorageFull, StorageFailed, SchemaMismatch; the files
+    that were written until then are removed.
     """
+    check_writable(table, target.metadata)
+    width = partition_width(table, target.metadata)
     ordered = rows.select([column.name for column in table.columns]).cast(arrow_schema(table))
     ordered = ordered.sort_by([(name, "ascending") for name in table.sort])
     folder = f"{target.location()}/data"
-    parts = {f"{folder}/{uuid.uuid4()}.parquet": part for part in _partitions(table, ordered)}
+    parts = {f"{folder}/{uuid.uuid4()}.parquet": part for part in _partitions(table, ordered, width)}
     futures = [executor.submit(_write, target.io, location, part, table) for location, part in parts.items()]
     wait(futures)  # also after a failure: a file still being written could not be removed
     try:
@@ -61,12 +64,12 @@ def check_staged(io: FileIO, locations: tuple[str, ...]) -> None:
         raise CommitFailed("The commit stood still so long that its files are gone; nothing was stored.")
 
 
-def _partitions(table: Table, ordered: pa.Table) -> Iterator[pa.Table]:
+def _partitions(table: Table, ordered: pa.Table, width: int | None) -> Iterator[pa.Table]:
     """The runs of rows that share a partition value. The sort order begins with the partition column."""
-    if table.partition is None or ordered.num_rows == 0:
+    if table.partition is None or width is None or ordered.num_rows == 0:
         yield ordered
         return
-    prefixes = pc.utf8_slice_codeunits(ordered.column(table.partition), 0, PARTITION_WIDTH)
+    prefixes = pc.utf8_slice_codeunits(ordered.column(table.partition), 0, width)
     start = 0
     for run in pc.run_end_encode(prefixes.combine_chunks()).run_ends.to_pylist():
         yield ordered.slice(start, run - start)
@@ -107,6 +110,9 @@ class SortedFiles:
     """
 
     def __init__(self, table: Table, target: IcebergTable, rows_max: int) -> None:
+        """Raises SchemaMismatch."""
+        check_writable(table, target.metadata)
+        self._width = partition_width(table, target.metadata)
         self.locations: list[str] = []
         self.rows = 0
         self._table = table
@@ -149,7 +155,7 @@ class SortedFiles:
     def _ends_before(self, key: str) -> bool:
         if not self._file_rows or key == self._last:
             return False
-        crosses = self._table.partition is not None and key[:PARTITION_WIDTH] != self._last[:PARTITION_WIDTH]
+        crosses = self._width is not None and key[: self._width] != self._last[: self._width]
         return crosses or self._file_rows >= self._rows_max
 
     def _take(self, rows: pa.Table) -> None:

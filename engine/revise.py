@@ -29,7 +29,7 @@ from catalog.schemas import ARROW_TYPES
 from engine import keys, vintages
 from engine.execute import Database
 from engine.lower import Statement
-from engine.stored import ALIVE, alive_parameters
+from engine.stored import alive, alive_parameters
 
 
 class Verdict(Enum):
@@ -79,16 +79,16 @@ class News:
 
 
 # The rows stored of the keys that come in: of each revision the one that wins.
-_KNOWN = f"""
+_KNOWN = """
     WITH touched AS (SELECT DISTINCT code, date FROM incoming),
     alive AS (
         SELECT wanted.code, a.date, a.revision_date, a.value, a.is_deleted, a.seq
-        FROM ({ALIVE}) a JOIN wanted ON a.series_id = wanted.series_id
+        FROM ({alive}) a JOIN wanted ON a.series_id = wanted.series_id
         WHERE a.date BETWEEN $earliest AND $latest
     )
     SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN touched USING (code, date)
     QUALIFY row_number() OVER (PARTITION BY code, date, revision_date ORDER BY seq DESC) = 1
-"""  # noqa: S608 - constants alone
+"""
 
 _KNOWN_SCHEMA = pa.schema(
     [
@@ -189,7 +189,7 @@ def _known(database: Database, points: pa.Table, series: pa.Array, stored: ScanF
         parameters = alive_parameters(stored) | {"earliest": span["min"], "latest": span["max"]}
         wanted = pa.table({"code": pa.array(range(len(series)), pa.int32()), "series_id": series})
         inputs = {"incoming": points.select(["code", "date"]), "wanted": wanted}
-        known = database.transform(Statement(_KNOWN, parameters, stored.files), inputs)
+        known = database.transform(Statement(_KNOWN.format(alive=alive(stored)), parameters, stored.files), inputs)
     return known.append_column("key", keys.packed(known))
 
 
