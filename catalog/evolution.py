@@ -19,7 +19,7 @@ from catalog.files import exclusive
 from catalog.iceberg import Lake, metrics_properties
 from catalog.model import Column, Table, Tables
 from catalog.schemas import ICEBERG_TYPES
-from catalog.shapes import UPDATE_HINT, is_present, misfit, partition_name, partition_width
+from catalog.shapes import UPDATE_HINT, is_present, misfit, partition_width
 
 
 def open_lake(data_dir: Path, model: Tables, width: int) -> Lake:
@@ -96,4 +96,5 @@ def _evolve_spec(transaction: Transaction, table: Table, width: int) -> None:
     transform: TruncateTransform[str] = TruncateTransform(width=width)
     with transaction.update_spec() as update:
         update.remove_field(transaction.table_metadata.spec().fields[0].name)
-        update.add_field(table.partition or "", transform, partition_name(table))
+        # Without a name: a width that was there before has its field again, another one a name of its own.
+        update.add_field(table.partition or "", transform)

@@ -49,11 +49,7 @@ def partition_spec(table: Table, width: int) -> PartitionSpec:
         return UNPARTITIONED_PARTITION_SPEC
     source = table.by_name[table.partition].field_id
     transform: TruncateTransform[str] = TruncateTransform(width=width)
-    return PartitionSpec(PartitionField(source, PARTITION_FIELD_ID, transform, partition_name(table)))
-
-
-def partition_name(table: Table) -> str:
-    return f"{table.partition}_trunc"
+    return PartitionSpec(PartitionField(source, PARTITION_FIELD_ID, transform, f"{table.partition}_trunc"))
 
 
 def partition_width(table: Table, metadata: TableMetadata) -> int | None:
