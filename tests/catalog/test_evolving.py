@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pyiceberg.table.metadata import TableMetadata
 
+from api.problems import Problem
 from catalog.errors import SchemaMismatch
 from catalog.evolution import open_lake
 from catalog.iceberg import Lake
@@ -134,7 +135,7 @@ def test_an_older_version_beside_a_newer_one_reads_what_it_knows_and_writes_noth
         token = older.engine.current()
         evolve(folder)
         assert rows(older) == [1]
-        with pytest.raises(SchemaMismatch, match="note"):
+        with pytest.raises(Problem, match=r"schema_mismatch.* note "):
             post(older, 2)
         with pytest.raises(SchemaMismatch, match="note"):
             older.compact()
@@ -145,7 +146,7 @@ def test_an_older_version_beside_a_newer_one_reads_what_it_knows_and_writes_noth
                 assert rows(newer) == [3]
         with pytest.raises(ScanRefused, match="schema 1"):
             rows(older)
-        with pytest.raises(ScanRefused, match="schema 1"):
+        with pytest.raises(Problem, match="schema 1"):
             post(older, 4)
         assert rows(older, token) == [1]
     with pytest.raises(SchemaMismatch, match="note"):
@@ -185,7 +186,7 @@ def test_a_row_staged_before_another_width_was_set_is_committed_under_the_old_on
         for value in (2, 3):
             post(lake, value)
         files = lake.engine.snapshots.current().tables["data_points"].files
-        assert [(file.spec_id, len(file.partition or "")) for file in files] == [(1, 2), (0, 1), (0, 1)]
+        assert sorted((file.spec_id, len(file.partition or "")) for file in files) == [(0, 1), (0, 1), (1, 2)]
         assert rows(lake) == [3]
 
 

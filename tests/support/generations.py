@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,16 @@ def evolve(folder: Path) -> None:
     open_lake(folder, NOTED, 2).close()
 
 
-def _neighbours() -> tuple[str, ...]:
-    """Series of which two share a partition of either width, another one that of width 1, and one none."""
-    by_prefix: dict[str, list[str]] = {}
-    for number in range(10_000):
-        by_prefix.setdefault(series_id(SOURCE, f"S{number}")[:2], []).append(f"S{number}")
-    first, second, *_ = [names for prefix, names in sorted(by_prefix.items()) if prefix[0] == "a" and len(names) > 1]
-    return (*first[:2], second[0], next(names[0] for prefix, names in by_prefix.items() if prefix[0] == "b"))
+def _named(prefix: str, count: int = 1) -> list[str]:
+    """Series whose ids begin so."""
+    names = (f"S{number}" for number in range(100_000))
+    return list(islice((name for name in names if series_id(SOURCE, name).startswith(prefix)), count))
 
 
-SERIES = _neighbours()
+# Two share a partition of either width, another one that of width 1, and one none.
+SERIES = (*_named("a0", 2), *_named("a1"), *_named("b"))
+# Each alone in its partition: whoever writes one leaves a file that is never written again.
+UNTOUCHED = tuple(_named(first)[0] for first in "cdef")
 
 
 class History:
@@ -111,8 +112,13 @@ class History:
         self.widths: set[frozenset[int]] = set()
         self.day = TODAY
 
-    def work(self, lake: Warehouse, steps: int, *, notes: bool = False) -> None:
+    def work(self, lake: Warehouse, steps: int, *, untouched: str, notes: bool = False) -> None:
+        """The first step leaves a base file of its own series."""
         lake.clock.set(self.day)
+        self._post(lake, [Point(untouched, TODAY, Decimal(7), TODAY)])
+        lake.compact()
+        if notes:
+            self.noted.add((untouched, TODAY, TODAY))
         for _ in range(steps):
             before = _rows(self.oracle)
             self._step(lake)
@@ -128,8 +134,7 @@ class History:
         known = {row["external_id"] for row in lake.rows(Query("series", ("external_id",)))}
         if what < 0.7:
             batch = [self._point() for _ in range(self.random.randint(1, 6))]
-            lake.write(document(batch))
-            self.oracle.post(batch, self.day)
+            self._post(lake, batch)
         elif what < 0.78:
             lake.delta_merge()
         elif what < 0.86:
@@ -144,6 +149,10 @@ class History:
         elif series in known:
             lake.delete_series(series_id(SOURCE, series))
             self.oracle.delete(series)
+
+    def _post(self, lake: Warehouse, batch: list[Point]) -> None:
+        lake.write(document(batch))
+        self.oracle.post(batch, self.day)
 
     def _point(self) -> Point:
         choice = self.random.choice
