@@ -36,6 +36,7 @@ from api.upkeep import KEEPING_LOCK_FILE, Every, Upkeep
 from catalog.batches import BatchLog
 from catalog.commit import Committer
 from catalog.errors import CatalogError
+from catalog.evolution import open_lake
 from catalog.iceberg import Lake
 from catalog.model import MODEL
 from catalog.snapshot import Snapshots
@@ -86,7 +87,7 @@ def utc_now() -> dt.datetime:
 
 def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.datetime] = utc_now) -> Services:
     """Open the lake and what reads and writes it. `clock` gives the present instant in UTC."""
-    lake = Lake(settings.data_dir, MODEL)
+    lake = open_lake(settings.data_dir, MODEL, settings.partition_width)
     snapshots = Snapshots(lake)
     database = Database(
         DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)

@@ -15,6 +15,12 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8001, ge=1, le=65_535, description="Port to listen on.")
     data_dir: Path = Field(default=Path("data"), description="Folder of the catalog and the tables.")
+    partition_width: int = Field(
+        default=1,
+        ge=1,
+        le=4,
+        description="Leading characters of a series' id that name a partition; the service changes it on starting.",
+    )
     public_url: str = Field(
         default="", description="Base of absolute links, where a proxy changes it; else the request's."
     )

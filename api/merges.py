@@ -113,7 +113,7 @@ class Merges:
             size_bytes=sum(debt.size_bytes for debt in debts),
             rows=sum(debt.rows for debt in debts),
             oldest_seconds=max((debt.age_seconds for debt in debts), default=0.0),
-            partition_files_max=max((debt.files for debt in debts), default=0),
+            partition_files_max=max((debt.stacked_files for debt in debts), default=0),
         )
         return debts
 

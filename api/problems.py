@@ -63,6 +63,7 @@ PROBLEMS: dict[str, Entry] = {
     "storage_failed": Entry(500, "Ask again; report it where it persists."),
     "storage_damaged": Entry(500, "Report it: a stored file is missing or damaged."),
     "storage_full": Entry(507, "Free space on the data volume, then send the request again."),
+    "schema_mismatch": Entry(503, "Nothing was stored: the lake is of another version than the service; update it."),
     "commit_failed": Entry(503, "Nothing was stored: send the same request again."),
     "commit_unknown": Entry(
         500, "It is not known whether the data was stored: send the same request again, posting is idempotent."

@@ -12,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.config import Settings
 from api.keeping import retention_of
 from api.limits import Limits
+from catalog.entries import FileEntry
 from catalog.errors import CatalogError
 from catalog.garbage import Garbage
 from catalog.iceberg import Lake
 from catalog.ledger import GARBAGE, Ledger
 from catalog.model import Table
 from catalog.reach import Reach
-from catalog.snapshot import FileEntry
 from catalog.verify import Fault, Inventory, Walk, file_faults
 from engine import audit
 from engine.errors import EngineError

@@ -7,12 +7,14 @@ share of the base, by their number, or by their age.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from catalog.entries import FileEntry
 from catalog.model import BASE_LEVEL, DELTA_LEVEL, Table
-from catalog.scan import ScanFiles
-from catalog.snapshot import FileEntry, LakeSnapshot, TableSnapshot
+from catalog.scan import ScanFiles, scan_files
+from catalog.snapshot import LakeSnapshot, TableSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class MergeRules:
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """The deltas of one partition: their files (`fresh_files` of them not merged yet), bytes, rows and age."""
+    """The deltas of one partition: their files, bytes, rows and age. `stacked_files` is the most of the files that may
+    hold one key, `fresh_files` the most of those that are not merged yet: fewer only where files of several widths lie
+    in each other."""
 
     table: str
     partition: str | None
@@ -43,6 +47,7 @@ class Debt:
     rows: int
     base_rows: int
     age_seconds: float
+    stacked_files: int = 0
 
     def figure(self, rules: MergeRules) -> float:
         """How much there is to gain: each part is 1 where it alone makes a merge due."""
@@ -119,12 +124,19 @@ def _debt(table: str, partition: str | None, files: tuple[FileEntry, ...], age_s
         table,
         partition,
         files=len(deltas),
-        fresh_files=sum(file.level < DELTA_LEVEL for file in deltas),
+        fresh_files=_stacked(file for file in deltas if file.level < DELTA_LEVEL),
         size_bytes=sum(file.size_bytes for file in deltas),
         rows=sum(file.rows for file in deltas),
         base_rows=sum(file.rows for file in files) - sum(file.rows for file in deltas),
         age_seconds=age_seconds,
+        stacked_files=_stacked(deltas),
     )
+
+
+def _stacked(files: Iterable[FileEntry]) -> int:
+    """The most of some files that may hold one key, by their partitions."""
+    counts = Counter(file.partition or "" for file in files)
+    return max((sum(counts[other] for other in counts if name.startswith(other)) for name in counts), default=0)
 
 
 def tasks_due(snapshot: LakeSnapshot, debts: Iterable[Debt], rules: MergeRules) -> tuple[MergeTask, ...]:
@@ -139,20 +151,23 @@ def tasks_due(snapshot: LakeSnapshot, debts: Iterable[Debt], rules: MergeRules) 
 
 
 def base_tasks(snapshot: LakeSnapshot, table: Table) -> tuple[MergeTask, ...]:
-    """Base merges of all partitions that hold deltas."""
+    """Base merges of all partitions that hold deltas, or files of an earlier partition spec."""
     stored = snapshot.tables[table.name]
-    found = {file.partition for file in stored.files if file.level < BASE_LEVEL}
+    found = {
+        partition
+        for partition, files in stored.by_partition.items()
+        if any(file.level < BASE_LEVEL or file.spec_id != stored.spec_id for file in files)
+    }
     return tuple(merge_task(snapshot, stored, partition, BASE_LEVEL) for partition in sorted(found, key=str))
 
 
 def merge_task(snapshot: LakeSnapshot, stored: TableSnapshot, partition: str | None, level: int) -> MergeTask:
     """The merge of a partition's deltas to a level, with the files it takes."""
     files = stored.by_partition.get(partition, ())
-    chosen = _base_inputs(files, stored.table) if level == BASE_LEVEL else _delta_inputs(files)
+    chosen = _base_inputs(files, stored) if level == BASE_LEVEL else _delta_inputs(files)
     ordered = tuple(sorted(chosen, key=lambda file: (file.sequence, file.path)))
     hidden = tuple(snapshot.hidden.items()) if stored.table.partition else ()
-    inputs = ScanFiles(stored.table.name, ordered, len(stored.files), stored.delete_files, stored.schema_id, hidden)
-    return MergeTask(stored.table, partition, level, inputs)
+    return MergeTask(stored.table, partition, level, scan_files(stored, ordered, hidden))
 
 
 def _delta_inputs(files: Iterable[FileEntry]) -> list[FileEntry]:
@@ -162,11 +177,16 @@ def _delta_inputs(files: Iterable[FileEntry]) -> list[FileEntry]:
     return [*fresh, *_smaller(fresh, [file for file in files if file.level == DELTA_LEVEL], 2)]
 
 
-def _base_inputs(files: Iterable[FileEntry], table: Table) -> list[FileEntry]:
-    """All deltas, the base files that may hold a key of theirs, and those that are no larger than all that."""
+def _base_inputs(files: Iterable[FileEntry], stored: TableSnapshot) -> list[FileEntry]:
+    """All deltas, the base files that may hold a key of theirs, those of an earlier partition spec, and those that are
+    no larger than all that."""
     deltas = [file for file in files if file.level < BASE_LEVEL]
     bases = [file for file in files if file.level == BASE_LEVEL]
-    touched = [base for base in bases if any(_may_share_a_key(base, delta, table) for delta in deltas)]
+    touched = [
+        base
+        for base in bases
+        if base.spec_id != stored.spec_id or any(_may_share_a_key(base, delta, stored.table) for delta in deltas)
+    ]
     chosen = [*deltas, *touched]
     return [*chosen, *_smaller(chosen, [base for base in bases if base not in touched], 1)]
 

@@ -9,6 +9,7 @@ CatalogError
 │   ├── CommitFailed      nothing was stored: send it again
 │   ├── CommitUnknown     it may be stored: send it again, posting is idempotent
 │   └── ShuttingDown      nothing was stored: send it to the restarted service
+├── SchemaMismatch        the lake's tables are of another version: use the right one
 ├── Overloaded            too much is waiting to be stored: wait, then send it again
 ├── StorageFull           no space: free some, then send it again
 ├── StorageDamaged        a stored file is missing or unreadable: report it
@@ -63,6 +64,10 @@ class CommitUnknown(CommitError):
 
 class ShuttingDown(CommitError):
     code = "shutting_down"
+
+
+class SchemaMismatch(CatalogError):
+    code = "schema_mismatch"
 
 
 class Overloaded(CatalogError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,20 @@ from typing import Any
 import pyarrow as pa
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
-from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
-from pyiceberg.schema import Schema
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField, SortOrder
-from pyiceberg.transforms import IdentityTransform, TruncateTransform
-from pyiceberg.types import NestedField
+from pyiceberg.transforms import IdentityTransform
 from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
 from catalog.files import DurableFileIO, exclusive, make_durable_directory
-from catalog.model import Table, Tables
-from catalog.schemas import ICEBERG_TYPES
+from catalog.model import Column, Table, Tables
+from catalog.shapes import iceberg_schema, partition_spec
 
 NAMESPACE = "finlake"
-PARTITION_WIDTH = 1
-PARTITION_FIELD_ID = 1000
 BUSY_SECONDS = 30
 
 # Columns whose bounds are kept in the manifests, wherever a table has them: what files are pruned by.
@@ -53,8 +48,11 @@ PROPERTIES = {
 class Lake:
     """An open catalog. Tables are loaded afresh at each use: a shared pyiceberg Table loses commits."""
 
-    def __init__(self, data_dir: Path, model: Tables) -> None:
-        """Open the catalog below `data_dir`, and make what is missing. Raises StorageFailed, StorageFull."""
+    def __init__(self, data_dir: Path, model: Tables, width: int = 1) -> None:
+        """Open the catalog below `data_dir`, and make the tables that are missing, partitioned by so many characters.
+
+        Tables that are there stay as they are (`catalog.evolution`). Raises StorageFailed, StorageFull.
+        """
         self.model = model
         self.data_dir = data_dir.resolve()
         if set("?#%") & set(str(self.data_dir)):
@@ -66,7 +64,7 @@ class Lake:
             with exclusive(self.data_dir):
                 self._catalog = _open_catalog(self.data_dir)
                 for table in model.tables:
-                    _create_if_missing(self._catalog, table)
+                    _create_if_missing(self._catalog, table, width)
 
     def load(self, table: Table) -> IcebergTable:
         """The table as it is now, for one commit in one thread; never keep it."""
@@ -172,45 +170,27 @@ def _durable_sqlite(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA synchronous=FULL")
 
 
-def _create_if_missing(catalog: SqlCatalog, table: Table) -> None:
-    schema = iceberg_schema(table)
+def _create_if_missing(catalog: SqlCatalog, table: Table, width: int) -> None:
     with reading(f"metadata of {table.name}"):
         if catalog.table_exists((NAMESPACE, table.name)):
             return
     try:
         catalog.create_table(
             (NAMESPACE, table.name),
-            schema,
-            partition_spec=_partition_spec(table),
+            iceberg_schema(table),
+            partition_spec=partition_spec(table, width),
             sort_order=_sort_order(table),
-            properties=PROPERTIES | {"format-version": "2"} | _metrics(table),
+            properties=PROPERTIES | {"format-version": "2"} | metrics_properties(table.columns),
         )
     except TableAlreadyExistsError:
         pass  # another process was faster, with the same model
-
-
-def iceberg_schema(table: Table) -> Schema:
-    return Schema(
-        *(
-            NestedField(column.field_id, column.name, ICEBERG_TYPES[column.type], required=not column.nullable)
-            for column in table.columns
-        ),
-        identifier_field_ids=[],
-    )
-
-
-def _partition_spec(table: Table) -> PartitionSpec:
-    if table.partition is None:
-        return UNPARTITIONED_PARTITION_SPEC
-    source = table.by_name[table.partition].field_id
-    transform: TruncateTransform[str] = TruncateTransform(width=PARTITION_WIDTH)
-    return PartitionSpec(PartitionField(source, PARTITION_FIELD_ID, transform, f"{table.partition}_trunc"))
 
 
 def _sort_order(table: Table) -> SortOrder:
     return SortOrder(*(SortField(table.by_name[name].field_id, IdentityTransform()) for name in table.sort))
 
 
-def _metrics(table: Table) -> dict[str, str]:
-    names = [name for name in BOUNDED_COLUMNS if name in table.by_name]
+def metrics_properties(columns: Iterable[Column]) -> dict[str, str]:
+    """What makes a table keep the bounds of those among its columns that files are pruned by."""
+    names = [column.name for column in columns if column.name in BOUNDED_COLUMNS]
     return {f"write.metadata.metrics.column.{name}": "full" for name in names}

@@ -45,7 +45,8 @@ class Merging:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a merge did in one partition. `outdated` says that it was left alone, as another merge was faster."""
+    """What a merge did in one partition. `outdated` says that it was left alone, as another merge was faster, or the
+    table has evolved meanwhile."""
 
     task: MergeTask
     files_after: int
@@ -63,11 +64,13 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The inputs of a task, and the written and checked files that replace them."""
+    """The inputs of a task, and the written and checked files that replace them. `shape` is that of the table for which
+    they were written."""
 
     task: MergeTask
     outputs: tuple[WrittenFile, ...]
     rows: int
+    shape: tuple[int, int]
 
 
 def bundles(tasks: Iterable[MergeTask]) -> Iterator[tuple[MergeTask, ...]]:
@@ -143,7 +146,11 @@ def _write(lake: Lake, task: MergeTask, merging: Merging, recent: dt.date | None
             files.abort()
             discard(lake.io, files.locations)
         raise
-    return _Part(task, outputs, whole.rows + history.rows)
+    return _Part(task, outputs, whole.rows + history.rows, _shape(target))
+
+
+def _shape(target: IcebergTable) -> tuple[int, int]:
+    return target.metadata.current_schema_id, target.metadata.default_spec_id
 
 
 def _check(agrees: bool) -> None:
@@ -175,7 +182,7 @@ def _replace(lake: Lake, table: Table, parts: list[_Part]) -> list[_Part]:
         target = lake.load(table)
         try:
             stored = _data_files(lake, target)
-            parts = _still_there(lake, parts, stored)
+            parts = _still_there(lake, parts, stored, _shape(target))
             if parts:
                 with translated():
                     _overwrite(target, parts, stored, commit_id)
@@ -192,9 +199,11 @@ def _replace(lake: Lake, table: Table, parts: list[_Part]) -> list[_Part]:
     raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
 
 
-def _still_there(lake: Lake, parts: list[_Part], stored: Mapping[str, DataFile]) -> list[_Part]:
-    """The parts whose inputs the table still holds; what was written for the others is removed."""
-    there = [part for part in parts if all(file.path in stored for file in part.task.inputs.files)]
+def _still_there(lake: Lake, parts: list[_Part], stored: Mapping[str, DataFile], shape: tuple[int, int]) -> list[_Part]:
+    """The parts whose inputs a table of their shape still holds; what was written for the others is removed."""
+    there = [
+        part for part in parts if part.shape == shape and all(file.path in stored for file in part.task.inputs.files)
+    ]
     _discard(lake, (part for part in parts if part not in there))
     return there
 

@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from catalog.entries import FileEntry
 from catalog.iceberg import reading
 from catalog.model import Table
-from catalog.snapshot import FileEntry, TableSnapshot
+from catalog.schemas import as_present
+from catalog.snapshot import TableSnapshot
 
 Row: TypeAlias = dict[str, Any]
 
@@ -23,6 +25,7 @@ class Registry:
 
     def __init__(self, table: Table) -> None:
         (self._key,) = table.key
+        self._table = table
         self._rows: dict[str, tuple[int, Row]] = {}
         self._read: set[str] = set()
         self._sequence = -1
@@ -43,7 +46,7 @@ class Registry:
     def _take(self, file: FileEntry) -> None:
         """What a file knows beyond the last snapshot: a merge brings rows again that were there before."""
         with reading(file.path):
-            rows = pq.read_table(file.path)
+            rows = as_present(pq.read_table(file.path), self._table)
         fresh = pc.greater(pc.fill_null(rows.column("seq"), file.sequence), self._sequence)
         for row in rows.filter(fresh).to_pylist():
             sequence = file.sequence if row["seq"] is None else row["seq"]

@@ -14,10 +14,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from catalog.entries import FileEntry, roots
 from catalog.errors import StorageDamaged
 from catalog.iceberg import reading
-from catalog.model import BASE_LEVEL
-from catalog.snapshot import FileEntry, LakeSnapshot, TableSnapshot
+from catalog.model import BASE_LEVEL, Column
+from catalog.shapes import Generation
+from catalog.snapshot import LakeSnapshot, TableSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ class ScanRequest:
 class ScanFiles:
     """The files that may hold matching rows, in commit order. It is not promised that they do hold one.
 
-    `hidden` are the deleted lives that a reader of these files must leave out: (series id, commit sequence).
+    `hidden` are the deleted lives that a reader of these files must leave out: (series id, commit sequence). `columns`
+    are the table's where files may be of earlier schemas and must be read by field id; none where all are as the
+    model says. `is_known` is false where the model cannot tell what they hold.
     """
 
     table: str
@@ -86,6 +90,8 @@ class ScanFiles:
     delete_files: int
     schema_id: int
     hidden: tuple[tuple[str, int], ...] = ()
+    columns: tuple[Column, ...] = ()
+    is_known: bool = True
 
     @cached_property
     def settled(self) -> tuple[FileEntry, ...]:
@@ -93,16 +99,20 @@ class ScanFiles:
 
         A delta file that was pruned away holds no row that matters here, so it does not unsettle its partition.
         """
-        return tuple(file for file in self.files if file.partition not in self._unsettled)
+        return tuple(file for file in self.files if self._roots[file.partition] not in self._unsettled)
 
     @cached_property
     def mixed(self) -> tuple[FileEntry, ...]:
         """The other files: rows of one key may stand in several of them."""
-        return tuple(file for file in self.files if file.partition in self._unsettled)
+        return tuple(file for file in self.files if self._roots[file.partition] in self._unsettled)
 
     @cached_property
     def _unsettled(self) -> frozenset[str | None]:
-        return frozenset(file.partition for file in self.files if file.level < BASE_LEVEL)
+        return frozenset(self._roots[file.partition] for file in self.files if file.level < BASE_LEVEL)
+
+    @cached_property
+    def _roots(self) -> Mapping[str | None, str | None]:
+        return roots(file.partition for file in self.files)
 
 
 def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
@@ -140,7 +150,21 @@ def _scan_files(
         wanted = domains.get(partition, Domain())
         hidden = tuple((key, sequence) for key, sequence in snapshot.hidden.items() if wanted.meets(key, key))
     ordered = tuple(sorted(files, key=lambda file: (file.sequence, file.path)))
-    return ScanFiles(table.table.name, ordered, len(table.files), table.delete_files, table.schema_id, hidden)
+    return scan_files(table, ordered, hidden)
+
+
+def scan_files(table: TableSnapshot, ordered: tuple[FileEntry, ...], hidden: tuple[tuple[str, int], ...]) -> ScanFiles:
+    """Files of a table in commit order, with what a reader of them must know of the table."""
+    return ScanFiles(
+        table.table.name,
+        ordered,
+        len(table.files),
+        table.delete_files,
+        table.schema_id,
+        hidden,
+        columns=() if table.generation is Generation.PRESENT else table.table.columns,
+        is_known=table.generation is not Generation.UNKNOWN,
+    )
 
 
 def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Iterable[FileEntry]:
@@ -148,10 +172,9 @@ def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Iterable
     domain = domains.get(table.table.partition or "")
     if domain is None or domain.values is None:
         return table.files
-    partitions = table.by_partition
-    widths = {len(partition) for partition in partitions if partition is not None}
-    wanted = {value[:width] for width in widths for value in domain.values}
-    return [file for name, files in partitions.items() if name is None or name in wanted for file in files]
+    wanted = {value[:width] for width in table.widths for value in domain.values}
+    groups = [files for name, files in table.by_partition.items() if name is None or name in wanted]
+    return [file for files in groups for file in files if file.partition is None or file.partition in wanted]
 
 
 def _may_match(file: FileEntry, domains: Mapping[str, Domain]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 from pyiceberg.types import (
     BooleanType,
@@ -48,6 +50,26 @@ ICEBERG_TYPES: dict[Type, PrimitiveType] = {
 def arrow_schema(table: Table) -> pa.Schema:
     """The schema of the table's files. Fields carry their Iceberg ids, so that a renamed column is still found."""
     return pa.schema([_arrow_field(column) for column in table.columns])
+
+
+def as_present(rows: pa.Table, table: Table) -> pa.Table:
+    """Rows of a file that may be of an earlier schema, as the model has them: what came later is null."""
+    schema = arrow_schema(table)
+    columns = [
+        rows.column(field.name) if field.name in rows.schema.names else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema.names).cast(schema)
+
+
+def sql_by_id(columns: Iterable[Column]) -> str:
+    """Columns as DuckDB's readers of Parquet take them, to find them by field id in files of earlier schemas: what is
+    not there is null, what is narrower is widened."""
+    fields = (
+        f"{column.field_id}: {{'name': '{column.name}', 'type': '{SQL_TYPES[column.type]}', 'default_value': NULL}}"
+        for column in columns
+    )
+    return f"MAP {{{', '.join(fields)}}}"
 
 
 def _arrow_field(column: Column) -> pa.Field:

@@ -7,31 +7,23 @@ incrementally: a new commit costs its new manifests, never a plan over all of th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cachetools import LRUCache
-from pyiceberg.conversions import from_bytes
-from pyiceberg.manifest import (
-    DataFile,
-    DataFileContent,
-    ManifestContent,
-    ManifestEntry,
-    ManifestFile,
-    read_manifest_list,
-)
+from pyiceberg.manifest import ManifestContent, ManifestFile, read_manifest_list
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.utils.datetime import days_to_date
 
+from catalog.entries import FileEntry, by_root, file_entry
 from catalog.errors import SnapshotExpired, StorageDamaged, UnknownSnapshot
 from catalog.iceberg import Lake, reading
 from catalog.ledger import Kept, Ledger, kept_of
-from catalog.model import Column, Table, Tables, Type
-from catalog.schemas import ICEBERG_TYPES
+from catalog.model import Table, Tables
+from catalog.shapes import Generation, generation
 from catalog.travel import EXPIRED_HINT, Instant, TagName, Token, parsed, state_at
 
 SNAPSHOTS_HELD_MAX = 16
@@ -40,23 +32,10 @@ HIDDEN_COLUMN = "hidden_through"
 SEQUENCE_MAX = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """A data file. `bounds` holds (least, greatest) of the columns whose statistics the manifest keeps and that have
-    a value at all; `sequence` is the data sequence number of its commit; `level` is that of its rows."""
-
-    path: str
-    partition: str | None
-    sequence: int
-    rows: int
-    size_bytes: int
-    level: int
-    bounds: Mapping[str, tuple[Any, Any]]
-
-
 @dataclass(frozen=True)
 class TableSnapshot:
-    """The files of one table at one of its snapshots. `id` is 0 before the first commit."""
+    """The files of one table at one of its snapshots. `id` is 0 before the first commit; `spec_id` is the partition
+    spec that new files go by."""
 
     table: Table
     id: int
@@ -64,13 +43,18 @@ class TableSnapshot:
     schema_id: int
     files: tuple[FileEntry, ...]
     delete_files: int
+    spec_id: int = 0
+    generation: Generation = Generation.PRESENT
 
     @cached_property
     def by_partition(self) -> Mapping[str | None, tuple[FileEntry, ...]]:
-        groups: dict[str | None, list[FileEntry]] = {}
-        for file in self.files:
-            groups.setdefault(file.partition, []).append(file)
-        return {partition: tuple(files) for partition, files in groups.items()}
+        """Where files of several widths lie in each other, by the widest: a key is in files of one group alone."""
+        return by_root(self.files)
+
+    @cached_property
+    def widths(self) -> frozenset[int]:
+        """How long the values are that name partitions."""
+        return frozenset(len(file.partition) for file in self.files if file.partition is not None)
 
 
 @dataclass(frozen=True)
@@ -217,9 +201,11 @@ class Snapshots:
         return kept
 
     def _table(self, table: Table, kept: Kept | None) -> TableSnapshot:
-        schema_id = self._metadata[table.name].metadata.current_schema_id
+        metadata = self._metadata[table.name].metadata
+        schema_id = metadata.current_schema_id if kept is None or kept.schema_id is None else kept.schema_id
+        known = generation(table, metadata.schemas, schema_id)
         if kept is None:
-            return TableSnapshot(table, 0, 0, schema_id, (), 0)
+            return TableSnapshot(table, 0, 0, schema_id, (), 0, metadata.default_spec_id, known)
         with reading(kept.manifest_list):
             manifests = list(read_manifest_list(self._lake.io.new_input(kept.manifest_list)))
         data = [manifest for manifest in manifests if manifest.content is ManifestContent.DATA]
@@ -227,9 +213,11 @@ class Snapshots:
             table,
             kept.id,
             kept.sequence,
-            schema_id if kept.schema_id is None else kept.schema_id,
+            schema_id,
             tuple(file for manifest in data for file in self._files(table, manifest)),
             len(manifests) - len(data),
+            metadata.default_spec_id,
+            known,
         )
 
     def _files(self, table: Table, manifest: ManifestFile) -> tuple[FileEntry, ...]:
@@ -263,32 +251,3 @@ class Snapshots:
                 for row in rows.filter(pc.is_valid(rows.column(HIDDEN_COLUMN))).to_pylist()
             }
         return self._hidden[file.path]
-
-
-def file_entry(table: Table, entry: ManifestEntry) -> FileEntry:
-    data_file = entry.data_file
-    if data_file.content is not DataFileContent.DATA or entry.sequence_number is None:
-        raise StorageDamaged("A data manifest holds an entry that is no data file.")
-    partition = data_file.partition[0] if len(data_file.partition) else None
-    bounds = dict(_bounds(table, data_file))
-    return FileEntry(
-        path=data_file.file_path.removeprefix("file://"),
-        partition=partition,
-        sequence=entry.sequence_number,
-        rows=data_file.record_count,
-        size_bytes=data_file.file_size_in_bytes,
-        level=bounds["level"][0],
-        bounds=bounds,
-    )
-
-
-def _bounds(table: Table, data_file: DataFile) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    lower, upper = data_file.lower_bounds or {}, data_file.upper_bounds or {}
-    for column in table.columns:
-        if column.field_id in lower and column.field_id in upper:
-            yield column.name, (_bound(column, lower[column.field_id]), _bound(column, upper[column.field_id]))
-
-
-def _bound(column: Column, stored: bytes) -> Any:
-    value: Any = from_bytes(ICEBERG_TYPES[column.type], stored)
-    return days_to_date(value) if column.type is Type.DATE else value

@@ -16,9 +16,10 @@ from pyiceberg.table import Table as IcebergTable
 
 from catalog.data_files import WrittenFile
 from catalog.errors import CommitFailed
-from catalog.iceberg import PARTITION_WIDTH, translated
+from catalog.iceberg import translated
 from catalog.model import Table, Type
 from catalog.schemas import arrow_schema
+from catalog.shapes import check_writable, partition_width
 
 # Small row groups make point reads fast: DuckDB prunes row groups and reads whole ones.
 ROW_GROUP_ROWS = 16_384
@@ -31,11 +32,13 @@ def stage(table: Table, rows: pa.Table, target: IcebergTable, executor: Executor
     """Write rows as files of a table.
 
     `rows` has the table's columns, in any order of rows; one of texts may be a dictionary array. Raises StorageFull,
-    StorageFailed; the files that were written until then are removed.
+    StorageFailed, SchemaMismatch; the files that were written until then are removed.
     """
+    check_writable(table, target.metadata)
+    width = partition_width(table, target.metadata)
     ordered = _ordered(table, rows.select([column.name for column in table.columns]))
     folder = f"{target.location()}/data"
-    parts = {f"{folder}/{uuid.uuid4()}.parquet": part for part in _partitions(table, ordered)}
+    parts = {f"{folder}/{uuid.uuid4()}.parquet": part for part in _partitions(table, ordered, width)}
     futures = [executor.submit(_write, target.io, location, part, table) for location, part in parts.items()]
     wait(futures)  # also after a failure: a file still being written could not be removed
     try:
@@ -97,23 +100,23 @@ def _is_sorted(columns: list[pa.ChunkedArray]) -> bool:
     return True
 
 
-def _partitions(table: Table, ordered: pa.Table) -> Iterator[pa.Table]:
+def _partitions(table: Table, ordered: pa.Table, width: int | None) -> Iterator[pa.Table]:
     """The runs of rows that share a partition value. The sort order begins with the partition column."""
-    if table.partition is None or ordered.num_rows == 0:
+    if table.partition is None or width is None or ordered.num_rows == 0:
         yield ordered
         return
     start = 0
-    for run in pc.run_end_encode(_prefixes(ordered.column(table.partition))).run_ends.to_pylist():
+    for run in pc.run_end_encode(_prefixes(ordered.column(table.partition), width)).run_ends.to_pylist():
         yield ordered.slice(start, run - start)
         start = run
 
 
-def _prefixes(column: pa.ChunkedArray) -> pa.Array:
+def _prefixes(column: pa.ChunkedArray, width: int) -> pa.Array:
     """What partitions go by, for each row: of a dictionary array the number of the prefix."""
     dictionary = _sorted_dictionary(column)
     if dictionary is None:
-        return pc.utf8_slice_codeunits(column.cast(pa.string()), 0, PARTITION_WIDTH).combine_chunks()
-    numbers = pc.utf8_slice_codeunits(dictionary, 0, PARTITION_WIDTH).dictionary_encode().indices
+        return pc.utf8_slice_codeunits(column.cast(pa.string()), 0, width).combine_chunks()
+    numbers = pc.utf8_slice_codeunits(dictionary, 0, width).dictionary_encode().indices
     return numbers.take(_comparable(column).combine_chunks())
 
 
@@ -158,6 +161,9 @@ class SortedFiles:
     """
 
     def __init__(self, table: Table, target: IcebergTable, rows_max: int) -> None:
+        """Raises SchemaMismatch."""
+        check_writable(table, target.metadata)
+        self._width = partition_width(table, target.metadata)
         self.locations: list[str] = []
         self.files: list[WrittenFile] = []
         self.rows = 0
@@ -206,7 +212,7 @@ class SortedFiles:
     def _ends_before(self, key: str) -> bool:
         if not self._file_rows or key == self._last:
             return False
-        crosses = self._table.partition is not None and key[:PARTITION_WIDTH] != self._last[:PARTITION_WIDTH]
+        crosses = self._width is not None and key[: self._width] != self._last[: self._width]
         return crosses or self._file_rows >= self._rows_max
 
     def _take(self, rows: pa.Table) -> None:

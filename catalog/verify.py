@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pyiceberg.manifest import ManifestContent, ManifestFile, read_manifest_list
 
+from catalog.entries import FileEntry, by_root, file_entry
 from catalog.errors import CatalogError
 from catalog.iceberg import Lake, reading
 from catalog.ledger import Kept, Ledger, kept_of
 from catalog.model import BASE_LEVEL, Table
-from catalog.snapshot import FileEntry, file_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +131,4 @@ def _rows_read(path: str) -> int:
 
 def _bases(files: Sequence[FileEntry]) -> Iterator[tuple[FileEntry, ...]]:
     base = sorted((file for file in files if file.level == BASE_LEVEL), key=lambda file: file.path)
-    for partition in {file.partition for file in base}:
-        yield tuple(file for file in base if file.partition == partition)
+    yield from by_root(base).values()

@@ -8,22 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from catalog.entries import FileEntry
 from catalog.model import BASE_LEVEL, FIRST_REVISION, SUPERSEDED, Table
-from catalog.snapshot import FileEntry
+from catalog.schemas import sql_by_id
 from engine.execute import Database
 from engine.lower import Statement
 
 _ROWS = """
 SELECT {counts} FROM (
     SELECT *, lag(row({sort})) OVER (ORDER BY file_row_number) AS previous
-    FROM read_parquet($files, hive_partitioning = false, file_row_number = true)
+    FROM read_parquet($files, hive_partitioning = false, schema = {schema}, file_row_number = true)
 )
 """
 
 _BASE = """
 SELECT {counts} FROM (
     SELECT *, {windows}
-    FROM read_parquet($files, hive_partitioning = false)
+    FROM read_parquet($files, hive_partitioning = false, schema = {schema})
 )
 """
 
@@ -38,7 +39,7 @@ def file_faults(database: Database, table: Table, file: FileEntry) -> list[str]:
         **_partition(table, file, parameters),
         **_bounds(file, parameters),
     }
-    return _told(database, _ROWS, tests, {"sort": _names(table.sort)}, parameters)
+    return _told(database, _ROWS, tests, {"sort": _names(table.sort), "schema": sql_by_id(table.columns)}, parameters)
 
 
 def base_faults(database: Database, table: Table, files: Sequence[FileEntry]) -> list[str]:
@@ -52,7 +53,8 @@ def base_faults(database: Database, table: Table, files: Sequence[FileEntry]) ->
         tests[f"have a {SUPERSEDED} that is not their successor's"] = f"{SUPERSEDED} IS DISTINCT FROM next"
         tests[f"have a {FIRST_REVISION} that is not their key's"] = f"{FIRST_REVISION} IS DISTINCT FROM earliest"
     written = ", ".join(f"{sql} AS {name}" for name, sql in windows.items())
-    return _told(database, _BASE, tests, {"windows": written}, {"files": [file.path for file in files]})
+    parts = {"windows": written, "schema": sql_by_id(table.columns)}
+    return _told(database, _BASE, tests, parts, {"files": [file.path for file in files]})
 
 
 def _marks(table: Table, level: int) -> dict[str, str]:

@@ -13,9 +13,9 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+from catalog.entries import FileEntry
 from catalog.model import Type
 from catalog.scan import ScanFiles, check_files
-from catalog.snapshot import FileEntry
 from engine.errors import EngineError, ExecutionFailed, QueryTimeout
 from engine.functions import type_of
 from engine.literals import coerce, literal

@@ -19,7 +19,7 @@ from catalog.maintenance import Merging
 from catalog.model import BASE_LEVEL, FIRST_REVISION, SUPERSEDED, Table
 from engine.execute import Database
 from engine.lower import Statement
-from engine.stored import ALIVE, EFFECTIVE, alive_parameters, effective_parameters
+from engine.stored import alive, alive_parameters, effective, effective_parameters
 
 _MERGED = """
 WITH alive AS ({alive}),
@@ -57,7 +57,7 @@ def merged(database: Database, task: MergeTask) -> Iterator[pa.RecordBatch]:
 
 def keys_before(database: Database, task: MergeTask) -> KeyChecksum:
     """Of the distinct keys alive in the inputs of a merge."""
-    rows = _BEFORE.format(alive=_alive(task.table), row_key=_names(task.table.row_key))
+    rows = _BEFORE.format(alive=_alive(task), row_key=_names(task.table.row_key))
     return _checksum(database.transform(_statement(_CHECKSUM.format(rows=rows), task), {}))
 
 
@@ -81,7 +81,7 @@ def merging_of(database: Database) -> Merging:
 def _merged_sql(task: MergeTask) -> str:
     table = task.table
     return _MERGED.format(
-        alive=_alive(table),
+        alive=_alive(task),
         kept="min(created_at) OVER same AS created_at" if table.revision else "created_at AS created_at",
         row_key=_names(table.row_key),
         renewed=", ".join(f"{made} AS {name}" for name, made in _renewed(task).items()),
@@ -100,8 +100,8 @@ def _renewed(task: MergeTask) -> dict[str, str]:
     return {SUPERSEDED: _SUPERSEDED.format(**names), FIRST_REVISION: _FIRST.format(**names)} | level
 
 
-def _alive(table: Table) -> str:
-    return ALIVE if table.partition else EFFECTIVE
+def _alive(task: MergeTask) -> str:
+    return (alive if task.table.partition else effective)(task.inputs)
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -29,7 +29,7 @@ from catalog.schemas import ARROW_TYPES
 from engine import keys, vintages
 from engine.execute import Database
 from engine.lower import Statement
-from engine.stored import ALIVE, alive_parameters
+from engine.stored import alive, alive_parameters
 
 
 class Verdict(Enum):
@@ -81,15 +81,15 @@ class News:
 
 # The rows stored of the keys that come in: of each revision the one that wins. Joining by one number takes half the
 # time of joining by two columns.
-_KNOWN = f"""
+_KNOWN = """
     WITH alive AS (
         SELECT wanted.code, a.date, a.revision_date, a.value, a.is_deleted, a.seq
-        FROM ({ALIVE}) a JOIN wanted ON a.series_id = wanted.series_id
+        FROM ({alive}) a JOIN wanted ON a.series_id = wanted.series_id
         WHERE a.date BETWEEN $earliest AND $latest
     )
-    SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN incoming ON {keys.POINT} = incoming.point
+    SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN incoming ON {point} = incoming.point
     QUALIFY row_number() OVER (PARTITION BY code, date, revision_date ORDER BY seq DESC) = 1
-"""  # noqa: S608 - constants alone
+"""
 
 _KNOWN_SCHEMA = pa.schema(
     [
@@ -191,7 +191,8 @@ def _known(database: Database, points: pa.Table, incoming: Incoming, stored: Sca
         codes = pc.index_in(incoming.on_record, value_set=incoming.series)
         wanted = pa.table({"code": codes, "series_id": incoming.on_record})
         inputs = {"incoming": pa.table({"point": keys.points(points)}), "wanted": wanted}
-        known = database.transform(Statement(_KNOWN, parameters, stored.files), inputs)
+        sql = _KNOWN.format(alive=alive(stored), point=keys.POINT)
+        known = database.transform(Statement(sql, parameters, stored.files), inputs)
     return known.append_column("key", keys.packed(known))
 
 

@@ -15,7 +15,7 @@ from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
 from engine.execute import Database
 from engine.lower import Statement
-from engine.stored import ALIVE, alive_parameters
+from engine.stored import alive, alive_parameters
 
 TOMBSTONE_SCHEMA = pa.schema(
     [
@@ -27,9 +27,9 @@ TOMBSTONE_SCHEMA = pa.schema(
     ]
 )
 
-_TOMBSTONES = f"""
+_TOMBSTONES = """
     WITH winners AS (
-        SELECT date, revision_date, is_deleted FROM ({ALIVE})
+        SELECT date, revision_date, is_deleted FROM ({alive})
         WHERE series_id = $series AND date BETWEEN $first AND $last
         QUALIFY row_number() OVER (PARTITION BY date, revision_date ORDER BY seq DESC) = 1
     ),
@@ -45,7 +45,7 @@ _TOMBSTONES = f"""
     SELECT $series AS series_id, date, revision_date, CAST(NULL AS decimal(38,18)) AS value,
         CAST(NULL AS boolean) AS is_original_release
     FROM ends ORDER BY date, revision_date
-"""  # noqa: S608 - constants alone
+"""
 
 
 def tombstones(
@@ -58,5 +58,6 @@ def tombstones(
     if not stored.files:
         return TOMBSTONE_SCHEMA.empty_table()
     span_parameters = {"series": series, "first": span[0], "last": span[1], "today": today}
-    statement = Statement(_TOMBSTONES, alive_parameters(stored) | span_parameters, stored.files)
+    sql = _TOMBSTONES.format(alive=alive(stored))
+    statement = Statement(sql, alive_parameters(stored) | span_parameters, stored.files)
     return database.transform(statement, {}).cast(TOMBSTONE_SCHEMA)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from catalog.scan import ScanFiles
 from engine.execute import Database
 from engine.lower import Statement
+from engine.stored import parquet
 
 # The ordinals of points that are no revision on record and equal the one before them.
 _REPEATS = """
@@ -59,7 +60,7 @@ _CLOSING = """
 
 _SEEN = """
     SELECT DISTINCT wanted.code, v.series_id, v.revision_date
-    FROM read_parquet($files, hive_partitioning = false) v JOIN wanted USING (series_id)
+    FROM {parquet} v JOIN wanted USING (series_id)
     WHERE v.points_sequence > coalesce(list_extract($hidden_sequences, list_position($hidden_series, v.series_id)), -1)
 """
 
@@ -97,4 +98,5 @@ def seen_vintages(database: Database, series: pa.Array, stored: ScanFiles, hidde
         "hidden_sequences": list(hidden.values()),
     }
     wanted = pa.table({"code": pa.array(range(len(series)), pa.int32()), "series_id": series})
-    return database.transform(Statement(_SEEN, parameters, stored.files), {"wanted": wanted}).cast(SEEN_SCHEMA)
+    statement = Statement(_SEEN.format(parquet=parquet(stored)), parameters, stored.files)
+    return database.transform(statement, {"wanted": wanted}).cast(SEEN_SCHEMA)

@@ -16,10 +16,10 @@ from typing import Any
 
 from sqlglot import exp
 
+from catalog.entries import FileEntry
 from catalog.model import FIRST_REVISION, SUPERSEDED, Table
 from catalog.scan import ScanFiles
-from catalog.schemas import SQL_TYPES
-from catalog.snapshot import FileEntry
+from catalog.schemas import SQL_TYPES, sql_by_id
 from engine.errors import QueryError, ScanRefused
 from engine.lower.expressions import Parameters, column, condition, value
 from engine.planner.bind import COUNT
@@ -28,7 +28,6 @@ from engine.query import TRUE, Order, View
 
 DIALECT = "duckdb"
 SORT_PREFIX = "sort_"
-KNOWN_SCHEMA_ID = 0
 ROWS = "rows"
 
 
@@ -47,16 +46,21 @@ def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
     With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on.
     Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
-    if files.delete_files:
-        raise ScanRefused("The table holds delete files.", "Have them merged away before reading.")
-    if files.schema_id != KNOWN_SCHEMA_ID:
-        raise ScanRefused(f"The table's schema {files.schema_id} is not known.", "Update finlake.")
+    check_readable(files)
     parameters = Parameters()
     steps = _steps(plan, files, parameters)
     select = _answer(plan, parameters, keyset=keyset)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
     return Statement(_text(select), parameters.values, files.files)
+
+
+def check_readable(files: ScanFiles) -> None:
+    """Raises ScanRefused where rows may be gone or columns mean what nobody here knows."""
+    if files.delete_files:
+        raise ScanRefused("The table holds delete files.", "Have them merged away before reading.")
+    if not files.is_known:
+        raise ScanRefused(f"The table's schema {files.schema_id} is not known.", "Update finlake.")
 
 
 def _text(select: exp.Select) -> str:
@@ -73,7 +77,7 @@ def _steps(plan: Plan, files: ScanFiles, parameters: Parameters) -> dict[str, ex
         return {ROWS: _no_rows(plan.table, plan.columns)}
     if not files.mixed:
         return {ROWS: _settled(plan, files, parameters)}
-    stored = {"stored": _stored(plan, files.mixed, parameters)}
+    stored = {"stored": _stored(plan, files, parameters)}
     if not files.settled:
         return {**stored, ROWS: _chosen(plan, files, parameters)}
     branches = {"chosen": _chosen(plan, files, parameters), "settled": _settled(plan, files, parameters)}
@@ -94,25 +98,28 @@ def _named(expr: exp.Expr, name: str) -> exp.Alias:
     return exp.Alias(this=expr, alias=exp.to_identifier(name, quoted=True))
 
 
-def _stored(plan: Plan, files: tuple[FileEntry, ...], parameters: Parameters) -> exp.Select:
+def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     """The rows of files in which one key may stand several times, with the effective sequence that orders them."""
-    sequences = parameters.add([file.sequence for file in files])
+    sequences = parameters.add([file.sequence for file in files.mixed])
     of_file = exp.func("list_extract", sequences, exp.cast(exp.column("file_index") + 1, "bigint"))
     columns = [column(name) for name in plan.columns if name != "seq"]
     effective = _named(exp.func("coalesce", column("seq"), of_file), "seq")
-    return _select(*columns, effective).from_(_parquet(files, parameters), copy=False)
+    return _select(*columns, effective).from_(_parquet(files.mixed, files, parameters), copy=False)
 
 
-def _parquet(files: tuple[FileEntry, ...], parameters: Parameters) -> exp.Expr:
+def _parquet(some: tuple[FileEntry, ...], files: ScanFiles, parameters: Parameters) -> exp.Expr:
+    """Some of the files, by field id where they may be of earlier schemas."""
     # A folder named like a partition, as in `level=7`, would put its value in the place of the stored column.
-    plain = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
-    return exp.func("read_parquet", parameters.add([file.path for file in files]), plain)
+    options = [exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())]
+    if files.columns:
+        options.append(exp.EQ(this=exp.column("schema"), expression=exp.var(sql_by_id(files.columns))))
+    return exp.func("read_parquet", parameters.add([file.path for file in some]), *options)
 
 
 def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     """The rows to choose out of base files alone: each knows when it holds, so that a filter finds them."""
     columns = [_settled_column(plan, name) for name in plan.columns]
-    select = _select(*columns).from_(_parquet(files.settled, parameters), copy=False)
+    select = _select(*columns).from_(_parquet(files.settled, files, parameters), copy=False)
     for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
         select = select.where(test, copy=False)
     if plan.view is View.FIRST:

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from catalog.debt import Debt, Debts, MergeRules, base_tasks, merge_task, tasks_due
+from catalog.entries import FileEntry
 from catalog.maintenance import BUNDLE_ROWS_MAX, bundles, recent_from
 from catalog.model import BASE_LEVEL, DATA_POINTS, DELTA_LEVEL
-from catalog.snapshot import FileEntry, LakeSnapshot, TableSnapshot
+from catalog.snapshot import LakeSnapshot, TableSnapshot
 
 RULES = MergeRules(fresh_files_max=4, age_seconds_max=900, rows_max=1_000_000)
 EMPTY = Debt("data_points", "0", 0, 0, 0, 0, 0, 0)

@@ -14,11 +14,11 @@ import pytest
 
 from api.keeping import retention_of
 from api.verification import Report, inspected
+from catalog.entries import FileEntry
 from catalog.garbage import Garbage
 from catalog.ledger import Ledger
 from catalog.model import BASE_LEVEL
 from catalog.reach import Reach
-from catalog.snapshot import FileEntry
 from catalog.staging import ROW_GROUP_ROWS
 from engine.execute import Database, DatabaseSettings
 from tests.support.keeping import HOUR, Keeper, make_old, make_tag

@@ -6,11 +6,9 @@ import datetime as dt
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -21,13 +19,12 @@ from api.writing import Receipt
 from catalog.identity import series_id
 from engine.query import Query, View
 from tests.support.oracle import Oracle, Point
+from tests.support.views import SOURCE, assert_equal, document, seen
 from tests.support.warehouse import Warehouse, warehouse
 
-SOURCE = "TEST"
 D1, D2 = dt.date(2024, 1, 1), dt.date(2024, 2, 1)
 R1, R2, R3 = dt.date(2024, 3, 1), dt.date(2024, 4, 1), dt.date(2024, 5, 1)
 TODAY = dt.date(2024, 6, 15)
-COLUMNS = ("series_id", "date", "revision_date", "value", "is_original_release")
 
 
 def v(text: str) -> Decimal:
@@ -38,33 +35,9 @@ def post(lake: Warehouse, *points: Point) -> Receipt:
     return lake.write(document(points))
 
 
-def document(points: Iterable[Point]) -> dict[str, Any]:
-    return {"data_points": [point.document(SOURCE) for point in points]}
-
-
 def told(receipt: Receipt) -> Counter[str]:
     """The verdicts that are not zero."""
     return +Counter(asdict(receipt.verdicts))
-
-
-def seen(lake: Warehouse, view: View, as_of: dt.date | None = None) -> list[tuple[Any, ...]]:
-    rows = lake.rows(Query("data_points", COLUMNS, view=view, as_of=as_of))
-    return sorted(tuple(row[name] for name in COLUMNS) for row in rows)
-
-
-def by_id(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return sorted((series_id(SOURCE, row[0]), *row[1:]) for row in rows)
-
-
-def assert_equal(lake: Warehouse, oracle: Oracle, *days: dt.date | None) -> None:
-    for day in (None, *days):
-        views: dict[View, Callable[[dt.date | None], list[tuple[Any, ...]]]] = {
-            View.EVERY: oracle.every,
-            View.LATEST: oracle.latest,
-            View.FIRST: oracle.first,
-        }
-        for view, expected in views.items():
-            assert seen(lake, view, day) == by_id(expected(day)), (view, day)
 
 
 CASES: dict[str, tuple[list[list[Point]], list[tuple[dt.date, Decimal | None, bool]]]] = {
