@@ -27,6 +27,7 @@ from tests.reliability.world import World
 
 STEPS_A_TURN = 500
 READS_AT_ONCE = 3
+STEPS_SHOWN = 500
 
 # What may happen, and how often. A new kind of step is one more line.
 STEPS: tuple[tuple[Callable[[World], None], float], ...] = (
@@ -50,11 +51,16 @@ STEPS: tuple[tuple[Callable[[World], None], float], ...] = (
 )
 
 
-def model_run(chance: random.Random, folder: Path, steps: int = STEPS_A_TURN) -> str:
-    """Raises AssertionError with the last steps at the first difference. What was done and read, in a few lines."""
+def model_run(
+    chance: random.Random, folder: Path, steps: int = STEPS_A_TURN, progress: Callable[[int], None] = lambda _: None
+) -> str:
+    """What was done and read, in a few lines. Raises AssertionError with the last steps at the first difference.
+
+    `progress` is told the number of each step that is done.
+    """
     world = World(chance, folder)
     try:
-        _run(world, steps)
+        _run(world, steps, progress)
     except Exception as error:
         last = "\n".join(world.log)
         raise AssertionError(f"step {sum(world.steps.values())}: {error!r}\nthe last steps:\n{last}") from error
@@ -64,9 +70,9 @@ def model_run(chance: random.Random, folder: Path, steps: int = STEPS_A_TURN) ->
     return f"{sum(world.steps.values())} steps: {done}\n{sum(world.reads.values())} reads, 0 differences: {compared}"
 
 
-def _run(world: World, steps: int) -> None:
+def _run(world: World, steps: int, progress: Callable[[int], None]) -> None:
     until_read = 0
-    for _ in range(steps):
+    for number in range(1, steps + 1):
         step = _drawn(world, STEPS)
         world.steps[step.__name__] += 1
         step(world)
@@ -76,6 +82,7 @@ def _run(world: World, steps: int) -> None:
             until_read = world.chance.randrange(4)
             for _ in range(READS_AT_ONCE):
                 _drawn(world, reads.READS)(world)
+        progress(number)
     _finish(world)
 
 
@@ -106,6 +113,11 @@ def _finish(world: World) -> None:
             reads.assert_rows(world.lake.rows(query), expected, query)
 
 
+def _show(step: int) -> None:
+    if step % STEPS_SHOWN == 0:
+        print(f"{step} steps", file=sys.stderr, flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000)
@@ -116,7 +128,7 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="finlake-") as folder:
         try:
-            print(model_run(random.Random(given.seed), Path(folder), given.steps))
+            print(model_run(random.Random(given.seed), Path(folder), given.steps, _show))
         except AssertionError as difference:
             print(f"1 difference with seed {given.seed}, {difference}")
             return 1

@@ -92,7 +92,7 @@ def _tasks(world: World, level: int) -> list[MergeTask]:
 
 
 def expire(world: World) -> None:
-    """A pass after a while, with a sweep at times; nobody writes meanwhile, so a sweep may take the youngest orphans."""
+    """A pass after a while, with a sweep at times: nobody writes meanwhile, so it may take the youngest orphans."""
     kept, seconds = world.one((1, 2, 5, 20)), world.one((0.0, 60.0, HOUR / 2, 3 * HOUR, 2 * DAY))
     orphan = world.one((0.0, DAY))
     _pass(world, kept, seconds, orphan, sweep=world.happens(0.5))
