@@ -25,7 +25,7 @@ from engine.query import View
 from tests.reliability import other_readers, posts, reads, upkeep
 from tests.reliability.world import World
 
-STEPS_A_TURN = 500
+STEPS_A_TURN = 300
 READS_AT_ONCE = 3
 STEPS_SHOWN = 500
 
@@ -37,17 +37,17 @@ STEPS: tuple[tuple[Callable[[World], None], float], ...] = (
     (posts.delete_series, 2),
     (posts.delete_points, 4),
     (posts.patch, 3),
-    (upkeep.delta_merge, 5),
-    (upkeep.base_merge, 4),
+    (upkeep.delta_merge, 3),
+    (upkeep.base_merge, 2),
     (upkeep.merge_all, 1),
-    (upkeep.upkeep, 4),
-    (upkeep.broken_merge, 2),
-    (upkeep.expire, 5),
-    (upkeep.expire_all, 1),
+    (upkeep.upkeep, 2),
+    (upkeep.broken_merge, 1),
+    (upkeep.expire, 3),
+    (upkeep.expire_all, 0.5),
     (upkeep.tag, 2),
     (upkeep.restart, 1),
     (upkeep.sleep, 10),
-    (upkeep.check_lake, 1),
+    (upkeep.check_lake, 0.5),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.reliability.model_run import model_run
 
-STEPS = 60
+STEPS = 100
 
 
 @pytest.mark.parametrize("seed", [7, dt.date.today().toordinal()])

@@ -77,14 +77,22 @@ class World:
             history_cut_days=self.chance.choice([0, 20, 89, 366]),
             delta_files_max=self.chance.choice([1, 4]),
             base_merge_seconds=self.chance.choice([0, 900]),
+            engine_threads=1,
         )
         self.lake = self._context.__enter__()
         self.lake.clock.now = self._now
-        self.client = TestClient(build_app(self.lake.settings, self.lake.limits, self.lake.services))
+        self._client: TestClient | None = None
 
     def close(self) -> None:
         self._now = self.lake.clock.now
         self._context.__exit__(None, None, None)
+
+    @property
+    def client(self) -> TestClient:
+        """Of the whole service over the open lake."""
+        if self._client is None:
+            self._client = TestClient(build_app(self.lake.settings, self.lake.limits, self.lake.services))
+        return self._client
 
     @property
     def today(self) -> dt.date:
