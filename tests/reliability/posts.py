@@ -188,7 +188,10 @@ def _noted(world: World, post: Post) -> Post:
 
 def post(world: World) -> None:
     drawn = _noted(world, draw_post(world))
-    check(world, drawn, expect(world, drawn), send(world, drawn))
+    told = send(world, drawn)
+    check(world, drawn, expect(world, drawn), told)
+    if isinstance(told, Receipt):
+        assert told.snapshot == world.lake.engine.current(), drawn
 
 
 def post_together(world: World) -> None:

@@ -106,14 +106,14 @@ def read_moment(world: World) -> None:
     if not world.moments:
         return
     moment = world.one(world.moments)
-    query = draw_query(world).pinned(moment.token)
+    kind, name = world.one((("token", moment.token), ("token", moment.token), ("instant", moment.instant)))
     try:
-        compare(world, query, moment.oracle, "token")
+        compare(world, draw_query(world).pinned(name), moment.oracle, kind)
     except SnapshotExpired:
-        assert world.seconds >= moment.until + HOUR, moment.token
-        world.reads["expired token"] += 1
+        assert world.seconds >= moment.until + HOUR, name
+        world.reads[f"expired {kind}"] += 1
     else:
-        assert not moment.expired, moment.token
+        assert not moment.expired, name
 
 
 def read_tag(world: World) -> None:

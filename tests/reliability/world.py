@@ -35,11 +35,12 @@ T = TypeVar("T")
 @dataclass
 class Moment:
     """A state that was the newest until `until`, in seconds of the run, and what it should answer as long as it can be
-    read. `expired` says that it certainly cannot."""
+    read. `expired` says that it certainly cannot. `instant` is one at which it was the newest."""
 
     token: str
     oracle: Oracle
     until: float
+    instant: str
     expired: bool = False
 
 
@@ -121,4 +122,5 @@ class World:
         if self.moments and self.moments[-1].token == token:
             self.moments[-1].until = self.seconds
         else:
-            self.moments.append(Moment(token, self.oracle.frozen(), self.seconds))
+            instant = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+            self.moments.append(Moment(token, self.oracle.frozen(), self.seconds, instant))
