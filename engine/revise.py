@@ -149,7 +149,7 @@ def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.da
     known = _known(database, points, incoming.series, stored)
     counts = [dict.fromkeys(VERDICTS, 0) for _ in range(1 + (pc.max(points.column("batch")).as_py() or 0))]
     steps = [points]
-    if vintages.shared(points, incoming.seen):
+    if len(counts) > 1 and vintages.shared(points, incoming.seen):
         steps = [points.filter(pc.equal(points.column("batch"), number)) for number in range(len(counts))]
     parts: list[pa.Table] = []
     for step in steps:
