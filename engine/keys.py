@@ -57,6 +57,13 @@ def ends_run(*columns: pa.ChunkedArray) -> pa.ChunkedArray:
     return reduce(pc.or_, changes)
 
 
+def last_of_each(key: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The positions of the last row of each key, ascending."""
+    placed = pa.table({"key": key, "position": pa.array(range(len(key)), pa.int64())})
+    last = placed.group_by("key").aggregate([("position", "max")]).column("position_max")
+    return last.take(pc.sort_indices(last))
+
+
 def _changes_next(column: pa.ChunkedArray) -> pa.ChunkedArray:
     nothing = pa.nulls(min(1, len(column)), column.type)
     following = pa.chunked_array([*column[1:].chunks, nothing], column.type)

@@ -149,6 +149,26 @@ def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.da
     points = incoming.points.append_column("code", keys.codes(incoming.points.column("series_id")))
     known = _known(database, points, incoming, stored)
     counts = [dict.fromkeys(VERDICTS, 0) for _ in range(1 + (pc.max(points.column("batch")).as_py() or 0))]
+    steps = [points]
+    if len(counts) > 1 and vintages.shared(points, incoming.seen):
+        steps = [points.filter(pc.equal(points.column("batch"), number)) for number in range(len(counts))]
+    parts: list[pa.Table] = []
+    for step in steps:
+        parts.append(_rows(database, step, known, incoming, today, counts))
+        if step is not steps[-1]:
+            known = _after(known, parts[-1])
+    return News(_last_of_each_key(pa.concat_tables(parts)) if len(parts) > 1 else parts[0], counts)
+
+
+def _rows(
+    database: Database,
+    points: pa.Table,
+    known: pa.Table,
+    incoming: Incoming,
+    today: dt.date,
+    counts: list[dict[Verdict, int]],
+) -> pa.Table:
+    """The rows that points come to; the verdicts are added to the counts."""
     dated, known_today = _dated(database, points, known, today)
     ordered = _in_key_order(dated)
     is_told = keys.ends_run(ordered.column("key"), ordered.column("batch"))
@@ -163,7 +183,21 @@ def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.da
     rows = changes.select([name for name in INCOMING_SCHEMA.names if name != "ordinal"])
     if incoming.seen.num_rows:
         rows = pa.concat_tables([rows, _closing_rows(database, changes, told, known, incoming)])
-    return News(rows, counts)
+    return rows
+
+
+def _last_of_each_key(rows: pa.Table) -> pa.Table:
+    key = keys.packed(rows.append_column("code", keys.codes(rows.column("series_id"))))
+    return rows.take(keys.last_of_each(key))
+
+
+def _after(known: pa.Table, rows: pa.Table) -> pa.Table:
+    """What is known once rows are stored."""
+    fresh = rows.append_column("code", keys.codes(rows.column("series_id")))
+    fresh = fresh.append_column("is_deleted", pa.repeat(pa.scalar(False), rows.num_rows))
+    fresh = fresh.append_column("key", keys.packed(fresh)).select(known.column_names)
+    stays = pc.invert(pc.is_in(known.column("key"), value_set=fresh.column("key")))
+    return pa.concat_tables([known.filter(stays), fresh])
 
 
 def _without_repeats(database: Database, told: pa.Table, known: pa.Table) -> tuple[pa.Table, pa.Table]:

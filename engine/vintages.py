@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.scan import ScanFiles
 from engine.execute import Database
@@ -34,12 +35,13 @@ _REPEATS = """
 """
 
 # For each row to be stored the first vintage seen after it, where no revision comes before that, with the value that
-# the vintage had until now.
+# the vintage had until now. Points that repeat the row do not come before it, as they are not stored; a vintage that
+# the batch itself tells of is not closed.
 _CLOSING = """
     WITH line AS (
         SELECT code, date, revision_date FROM known
         UNION
-        SELECT code, date, revision_date FROM told
+        SELECT code, date, revision_date FROM changes
     ),
     spans AS (
         SELECT *, lead(revision_date) OVER (PARTITION BY code, date ORDER BY revision_date) AS next_revision FROM line
@@ -50,6 +52,8 @@ _CLOSING = """
         JOIN spans USING (code, date, revision_date)
         JOIN seen ON seen.code = changes.code AND seen.revision_date > changes.revision_date
             AND (spans.next_revision IS NULL OR seen.revision_date < spans.next_revision)
+        ANTI JOIN told ON told.code = changes.code AND told.date = changes.date
+            AND told.revision_date = seen.revision_date
         GROUP BY changes.code, changes.date, changes.revision_date, changes.value
     )
     SELECT behind.code, behind.date, behind.revision_date, known.value
@@ -83,6 +87,14 @@ def closing(database: Database, changes: pa.Table, told: pa.Table, known: pa.Tab
         "seen": seen,
     }
     return database.transform(Statement(_CLOSING, {}, ()), inputs)
+
+
+def shared(points: pa.Table, seen: pa.Table) -> bool:
+    """Whether several batches have points of one series of which vintages were seen: what the first of them closes, the
+    next must know."""
+    touched = points.filter(pc.is_in(points.column("code"), value_set=seen.column("code")))
+    batches = touched.group_by(["code", "batch"]).aggregate([])
+    return batches.num_rows > pc.count_distinct(batches.column("code")).as_py()
 
 
 def seen_vintages(database: Database, series: pa.Array, stored: ScanFiles, hidden: Mapping[str, int]) -> pa.Table:

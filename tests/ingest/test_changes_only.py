@@ -64,6 +64,33 @@ def test_a_late_vintage_closes_before_the_next_one_seen(tmp_path: Path) -> None:
         assert [read(lake, day)[D1] for day in (JAN, FEB, MAR, APR)] == [10, 11, 10, 10]
 
 
+def test_late_vintages_that_repeat_one_another_close_too(tmp_path: Path) -> None:
+    with warehouse(tmp_path) as lake:
+        post(lake, point(D1, 10, JAN))
+        post(lake, point(D1, 10, APR))
+        post(lake, point(D1, 11, FEB), point(D1, 11, MAR))
+        assert stored(lake) == [(JAN, 10), (FEB, 11), (APR, 10)]
+
+
+def test_a_vintage_that_is_told_anew_says_what_it_says_now(tmp_path: Path) -> None:
+    with warehouse(tmp_path) as lake:
+        for day in (JAN, MAR, APR):
+            post(lake, point(D1, 10, day))
+        post(lake, point(D1, 11, FEB), point(D1, 11, MAR))
+        assert stored(lake) == [(JAN, 10), (FEB, 11), (APR, 10)]
+
+
+def test_batches_that_share_a_commit_close_one_after_another(tmp_path: Path) -> None:
+    late = [{"data_points": [point(D1, *row).document(SOURCE)]} for row in ((11, FEB), (10, MAR), (11, FEB))]
+    with warehouse(tmp_path) as lake:
+        post(lake, point(D1, 10, JAN))
+        post(lake, point(D1, 10, APR))
+        receipts = lake.write_together(late)
+        assert stored(lake) == [(JAN, 10), (FEB, 11), (MAR, 10), (APR, 10)]
+        assert len({receipt.snapshot for receipt in receipts}) == 1
+        assert [receipt.verdicts.revised for receipt in receipts] == [1, 1, 0]
+
+
 def test_a_late_row_without_the_rule_closes_too(tmp_path: Path) -> None:
     with warehouse(tmp_path) as lake:
         post(lake, point(D1, 10, JAN))

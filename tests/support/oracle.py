@@ -46,30 +46,73 @@ DELETED = Deleted()
 Row = tuple[Decimal | Deleted | None, bool | None]
 
 
+SERIES_FIELDS = ("title", "description", "units", "frequency", "seasonal_adjustment")
+
+
 @dataclass
 class Oracle:
-    """Stored revisions: (series, date) -> revision date -> (value, what the crawler said of its originality)."""
+    """What is stored. Revisions: (series, date) -> revision date -> (value, what the crawler said of its originality).
+    The series that are there with their fields, and the vintages that were posted whole of each."""
 
     revisions: dict[Key, dict[dt.date, Row]] = field(default_factory=dict)
+    series: dict[str, dict[str, Any]] = field(default_factory=dict)
+    vintages: dict[str, set[dt.date]] = field(default_factory=dict)
 
-    def post(self, points: Iterable[Point], today: dt.date) -> Counter[str]:
+    def frozen(self) -> Oracle:
+        """What it knows now, whatever comes later."""
+        return Oracle(
+            {key: dict(stored) for key, stored in self.revisions.items()},
+            {name: dict(fields) for name, fields in self.series.items()},
+            {name: set(seen) for name, seen in self.vintages.items()},
+        )
+
+    def describe(self, series: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of a series, which is made where it is not there."""
+        row = {**dict.fromkeys(SERIES_FIELDS), **self.series.get(series, {}), **fields}
+        self.series[series] = row | {"title": row["title"] or series}
+
+    def post(self, points: Iterable[Point], today: dt.date, *, changes_only: bool = False) -> Counter[str]:
         """One batch: points with a revision date first, of those for one row the last. How many became what."""
         listed = list(points)
-        stated = {(p.series, p.date, p.revision_date): p for p in listed if p.revision_date is not None}
-        shown = {(p.series, p.date): p for p in listed if p.revision_date is None}
-        for (series, date), point in shown.items():
-            known = self._known(series, date, today, stated)
-            if known != point.value:
-                stated[series, date, today] = point
-        verdicts = Counter(self._store(point, day) for (_, _, day), point in stated.items())
-        verdicts["unchanged"] += len(listed) - len(stated)
+        told = self._told(listed, today)
+        kept = [each for each in told.items() if not (changes_only and self._repeats(told, each[1], each[0][2]))]
+        before = {key[:2]: dict(self.revisions.get(key[:2], {})) for key in told}
+        for series in {point.series for point in listed}:
+            self.describe(series, {})
+        verdicts = Counter(self._store(point, day) for (_, _, day), point in kept)
+        verdicts["unchanged"] += len(listed) - len(kept)
+        for key, stored in before.items():
+            self._keep_vintages(key, stored, {day for (*point, day) in told if tuple(point) == key})
+        if changes_only:
+            for point in listed:
+                self.vintages.setdefault(point.series, set()).update({point.revision_date} - {None})
         return +verdicts
 
-    def _known(self, series: str, date: dt.date, today: dt.date, stated: Mapping[Any, Point]) -> Any:
-        """What is known today of a point, once the batch's own revisions are stored; DELETED for nothing."""
+    def _told(self, points: list[Point], today: dt.date) -> dict[tuple[str, dt.date, dt.date], Point]:
+        """What a batch says of each row, in the order in which it says it last."""
+        told: dict[tuple[str, dt.date, dt.date], Point] = {}
+        for point in points:
+            if point.revision_date is not None:
+                told.pop((point.series, point.date, point.revision_date), None)
+                told[point.series, point.date, point.revision_date] = point
+        shown = {(p.series, p.date): p for p in points if p.revision_date is None}
+        news = [point for key, point in shown.items() if self._known(*key, today, told) != point.value]
+        for point in news:
+            told.pop((point.series, point.date, today), None)
+            told[point.series, point.date, today] = point
+        return told
+
+    def _known(self, series: str, date: dt.date, day: dt.date, told: Mapping[Any, Point]) -> Any:
+        """What is known of a point as of a day, once the batch's own revisions are stored; DELETED for nothing."""
         values = {day: row[0] for day, row in self.revisions.get((series, date), {}).items()}
-        values |= {day: point.value for (*key, day), point in stated.items() if key == [series, date]}
-        return values[max(day for day in values if day <= today)] if any(day <= today for day in values) else DELETED
+        values |= {day: point.value for (*key, day), point in told.items() if key == [series, date]}
+        return _as_of(values, day)
+
+    def _repeats(self, told: Mapping[Any, Point], point: Point, day: dt.date) -> bool:
+        """Whether a point is no revision on record and says what the one before it says."""
+        is_on_record = day in self.revisions.get((point.series, point.date), {})
+        before = self._known(point.series, point.date, day - dt.timedelta(days=1), told)
+        return not is_on_record and before == point.value
 
     def _store(self, point: Point, day: dt.date) -> str:
         stored = self.revisions.setdefault((point.series, point.date), {})
@@ -78,7 +121,19 @@ class Oracle:
             stored[day] = (point.value, point.is_original_release)
         return verdict
 
+    def _keep_vintages(self, key: Key, before: Mapping[dt.date, Row], told: set[dt.date]) -> None:
+        """Where vintages that were seen earlier, and had a value, would now say another, they get a row that says it:
+        but for those of which the batch itself speaks."""
+        values = {day: row[0] for day, row in before.items()}
+        for vintage in sorted(self.vintages.get(key[0], set()) - told):
+            said = _as_of(values, vintage)
+            stored = self.revisions.get(key, {})
+            if said is not DELETED and said != _as_of({day: row[0] for day, row in stored.items()}, vintage):
+                stored[vintage] = (said, None)
+
     def delete(self, series: str) -> None:
+        self.series.pop(series, None)
+        self.vintages.pop(series, None)
         self.revisions = {key: stored for key, stored in self.revisions.items() if key[0] != series}
 
     def delete_points(self, series: str, first: dt.date, last: dt.date, today: dt.date) -> int:
@@ -108,6 +163,12 @@ class Oracle:
     def _rows(self, as_of: dt.date | None) -> list[tuple[Any, ...]]:
         rows = [row for key, stored in self.revisions.items() for row in _rows(key, stored)]
         return sorted((row for row in rows if as_of is None or row[2] <= as_of), key=lambda row: row[:3])
+
+
+def _as_of(values: Mapping[dt.date, Any], day: dt.date) -> Any:
+    """The value of the greatest day until a day; DELETED for none."""
+    known = max((each for each in values if each <= day), default=None)
+    return DELETED if known is None else values[known]
 
 
 def _verdict(point: Point, day: dt.date, stored: Mapping[dt.date, Row]) -> str:

@@ -62,7 +62,10 @@ class Warehouse:
         return asyncio.run(self.writer.write(document, mode))
 
     def batch(self, document: Mapping[str, Any], key: str = "") -> Batch:
-        return self.writer._decoded(msgspec.json.encode(document), BodyKind(), Terms(key=key))
+        return self.batch_of(msgspec.json.encode(document), BodyKind(), Terms(key=key))
+
+    def batch_of(self, body: bytes, kind: BodyKind, terms: Terms) -> Batch:
+        return self.writer._decoded(body, kind, terms)
 
     def commit_together(self, batches: Sequence[Batch]) -> list[Receipt | Problem]:
         """Several batches in one commit, in their order, but for those that must be alone in theirs."""
