@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -30,6 +31,8 @@ CASES = (*ingest.CASES, *crawlers.CASES, *maintenance.CASES)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    # As an exception, so that no service is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     given = _parser().parse_args(arguments)
     options = Options(tuple(given.only), tuple(given.lake), given.seconds)
     whole = not (options.only or options.lake) and options.seconds == Options.seconds
