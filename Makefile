@@ -44,7 +44,7 @@ format: setup ## Rewrite the sources as ruff formats them.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup ## Measure speed and memory; writes benchmarks/RESULTS.md.
+bench: setup ## Measure speed and memory, all suites or ARGS="ingest"; writes benchmarks/RESULTS.md.
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 loadtest: setup ## Half a minute of readers and crawlers against a service that runs (HOST=http://127.0.0.1:8001).

@@ -1,218 +1,64 @@
-"""`make bench`: loads every row of the vintages over HTTP, reads single series through both doors, writes RESULTS.md.
+"""`make bench`: runs suites, prints a line a figure, and writes one section of RESULTS.md for each.
 
-Targets are those of the issue that asked for them; a missed one is printed as missed, never hidden.
+Targets are those of the issues that asked for them; a missed one is printed as missed, never hidden. A run that leaves
+out cases or shortens them is printed only.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import os
-import platform
-import random
-import subprocess
+import argparse
+import shlex
+import signal
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import duckdb
-import httpx
-import orjson
-import psutil
+from benchmarks import crawlers, ingest, maintenance, vintages
+from benchmarks.dataset import Dataset
+from benchmarks.lake import full_lake
+from benchmarks.options import Options
+from benchmarks.report import Line, merged, section
+from tests.support.tree import ROOT
 
-from benchmarks.measure import MemoryWatch, Spread, interleaved
-from benchmarks.peers import BareDuckDB, roapi, sorted_copy
-from catalog.identity import series_id
-from tests.support.server import Service, start_server
-from tests.support.vintages import Vintages, generated
-
-ROOT = Path(__file__).resolve().parents[1]
-REAL = ROOT.parent / "shared" / "data" / "vintages.parquet"
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
-ROWS_A_REQUEST = 25_000
-WARM_UP, REPEATS = 40, 300
-SEED = 724_651
 
-LOAD_SECONDS_MAX = 60.0
-READ_MS_MAX = 25.0
-MEMORY_MB_MAX = 600.0
-
-DOORS = ("OData", "GraphQL")
-DOCUMENT = "query ($id: ID!, $day: Date) { dataPoints(seriesId: $id, asOf: $day) { date value } }"
+SUITES: dict[str, tuple[Callable[[Options], list[Line]], str]] = {
+    "vintages": (vintages.run, vintages.NOTE),
+    "ingest": (ingest.run, ingest.NOTE),
+    "crawlers": (crawlers.run, crawlers.NOTE),
+    "maintenance": (maintenance.run, maintenance.NOTE),
+}
+CASES = (*ingest.CASES, *crawlers.CASES, *maintenance.CASES)
 
 
-@dataclass(frozen=True)
-class Question:
-    """One series as known on one day."""
-
-    dataset: str
-    series: str
-    day: dt.date
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of the report; `verdict` is empty where there is no target."""
-
-    what: str
-    figure: str
-    target: str = ""
-    verdict: str = ""
+def main(arguments: Sequence[str] | None = None) -> None:
+    # As an exception, so that no service is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    given = _parser().parse_args(arguments)
+    options = Options(tuple(given.only), tuple(given.lake), given.seconds)
+    whole = not (options.only or options.lake) and options.seconds == Options.seconds
+    if given.rebuild:
+        full_lake(Dataset(), rebuild=True)
+    for name in given.suites or SUITES:
+        run, note = SUITES[name]
+        sys.stdout.write(f"== {name}\n")
+        lines = run(options)
+        if whole:
+            fresh = {name: section(name, note, _command(name), lines)}
+            RESULTS.write_text(merged(RESULTS.read_text() if RESULTS.is_file() else "", fresh, tuple(SUITES)))
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        lines = measure(Path(folder))
-    report = render(lines)
-    RESULTS.write_text(report)
-    sys.stdout.write(report)
+def _command(suite: str) -> str:
+    return f"make bench ARGS={shlex.quote(suite)}"
 
 
-def measure(folder: Path) -> list[Line]:
-    vintages = Vintages(REAL) if REAL.is_file() else generated(folder / "generated.parquet")
-    bodies = [orjson.dumps(document) for document in vintages.documents(ROWS_A_REQUEST)]
-    copy = folder / "sorted.parquet"
-    floor_seconds = sorted_copy(vintages.path, copy)
-    service = start_server(folder / "lake", log_level="warning")
-    try:
-        with MemoryWatch(service.process.pid) as memory:
-            idle_mb = memory.now_mb()
-            load_seconds = load(service, bodies)
-            reads = read(service, vintages, copy)
-            again_seconds = load(service, bodies)
-            merge_seconds = compact(folder / "lake")
-            merged = read(service, vintages, copy)
-    finally:
-        service.stop()
-    # The files that the merge replaced are on disk beside those that replaced them.
-    size = sum(path.stat().st_size for path in (folder / "lake").rglob("*.parquet"))
-    return [
-        Line("rows", f"{vintages.rows:,} of {vintages.path.name}"),
-        *load_lines(vintages.rows, load_seconds, again_seconds, floor_seconds),
-        *read_lines(reads),
-        Line("`finlake compact` of these rows, process start included", f"{merge_seconds:.1f} s"),
-        *(Line(f"one series as of a day after it, {door}", f"{merged[door].text()} ms") for door in DOORS),
-        target("resident memory, the greatest of the whole run", memory.peak_mb, MEMORY_MB_MAX, "MB"),
-        Line("resident memory, idle and empty", f"{idle_mb:.0f} MB"),
-        Line("Parquet on disk, the files that the merge replaced included", f"{size / vintages.rows:.1f} bytes a row"),
-    ]
-
-
-def load(service: Service, bodies: Sequence[bytes]) -> float:
-    """Post all bodies one after another; seconds until the last is acknowledged."""
-    started = time.perf_counter()
-    with httpx.Client(base_url=service.url, timeout=120) as client:
-        for body in bodies:
-            headers = {"Content-Type": "application/json"}
-            answer = client.post("/api/v1/financial-data/bulk", content=body, headers=headers)
-            answer.raise_for_status()
-            if answer.json()["failed"]:
-                raise RuntimeError(f"Rows were refused: {answer.text[:300]}")
-    return time.perf_counter() - started
-
-
-def compact(data_dir: Path) -> float:
-    """Merge all partitions, in a process of its own beside the service; seconds it took."""
-    started = time.perf_counter()
-    environment = os.environ | {"FINLAKE_DATA_DIR": str(data_dir)}
-    subprocess.run([sys.executable, "-m", "api.cli", "compact"], cwd=ROOT, env=environment, check=True)
-    return time.perf_counter() - started
-
-
-def read(service: Service, vintages: Vintages, copy: Path) -> dict[str, Spread]:
-    """Medians of the same questions through both doors, the floor and the peer; all must agree on the row count."""
-    questions = make_questions(vintages)
-    with httpx.Client(base_url=service.url, timeout=60) as client, roapi(copy) as peer:
-
-        def odata(question: Question) -> int:
-            id_ = series_id(question.dataset, question.series)
-            parameters = {"$select": "date,value", "asOf": question.day.isoformat()}
-            return len(client.get(f"/odata/Series({id_})/DataPoints", params=parameters).json()["value"])
-
-        def graphql(question: Question) -> int:
-            variables = {"id": series_id(question.dataset, question.series), "day": question.day.isoformat()}
-            answer = client.post("/graphql", json={"query": DOCUMENT, "variables": variables})
-            return len(answer.json()["data"]["dataPoints"])
-
-        bare = BareDuckDB(copy)
-        known: dict[str, Callable[[str, str, dt.date], int]] = {bare.name: bare.known}
-        if peer is not None:
-            known[peer.name] = peer.known
-        askers: dict[str, Callable[[Question], int]] = {"OData": odata, "GraphQL": graphql}
-        askers |= {name: lambda q, ask=ask: ask(q.dataset, q.series, q.day) for name, ask in known.items()}
-        for question in questions[:20]:
-            counts = {name: ask(question) for name, ask in askers.items()}
-            if len(set(counts.values())) != 1:
-                raise RuntimeError(f"Different answers to {question}: {counts}")
-        timed = {name: lambda turn, ask=ask: ask(questions[turn]) for name, ask in askers.items()}
-        return dict(interleaved(timed, warm_up=WARM_UP, repeats=REPEATS))
-
-
-def make_questions(vintages: Vintages) -> list[Question]:
-    """Series and days at random, all different."""
-    chance = random.Random(SEED)
-    rows = duckdb.execute("SELECT DISTINCT dataset, series_id FROM read_parquet(?) ORDER BY ALL", [str(vintages.path)])
-    names = rows.fetchall()
-    first, last = min(vintages.days()), max(vintages.days())
-    days = [first + dt.timedelta(days=chance.randrange((last - first).days)) for _ in range(REPEATS + WARM_UP)]
-    return [Question(*chance.choice(names), day) for day in days]
-
-
-def load_lines(rows: int, seconds: float, again: float, floor: float) -> list[Line]:
-    return [
-        target(f"load over HTTP, JSON, {ROWS_A_REQUEST:,} rows a request", seconds, LOAD_SECONDS_MAX, "s"),
-        Line("the same in rows a second", f"{rows / seconds:,.0f}"),
-        Line("beside one sorted, fsynced file by pyarrow", f"{floor:.2f} s; finlake takes {seconds / floor:.1f} times"),
-        Line("the same rows posted again (nothing to store)", f"{again:.1f} s, {again / seconds:.2f} times the first"),
-    ]
-
-
-def read_lines(reads: dict[str, Spread]) -> list[Line]:
-    lines = [
-        target(
-            f"one series as of a day, {door}, median", reads[door].median, READ_MS_MAX, f"ms, p95 {reads[door].p95:.1f}"
-        )
-        for door in DOORS
-    ]
-    lines += [Line(f"the same, {name}", f"{spread.text()} ms") for name, spread in reads.items() if name not in DOORS]
-    if "ROAPI" not in reads:
-        lines.append(Line("the same, ROAPI", "skipped: not installed (pip install roapi)"))
-    lines += [
-        Line(f"{door} beside {name}", f"{reads[door].median / reads[name].median:.2f} times")
-        for door in DOORS
-        for name in reads
-        if name not in DOORS
-    ]
-    return lines
-
-
-def target(what: str, figure: float, most: float, unit: str) -> Line:
-    verdict = "met" if figure <= most else "MISSED"
-    return Line(what, f"{figure:.1f} {unit}", f"under {most:g}", verdict)
-
-
-def render(lines: Sequence[Line]) -> str:
-    rows = "\n".join(f"| {line.what} | {line.figure} | {line.target} | {line.verdict} |" for line in lines)
-    return f"""# Results
-
-Made by `make bench` on {machine()}. Every figure of a run comes from that one run; trust ratios
-over digits. Reads: {REPEATS} different questions after {WARM_UP} to warm up, all parties asked in turn, medians.
-
-| what | figure | target | verdict |
-|---|---|---|---|
-{rows}
-"""
-
-
-def machine() -> str:
-    memory = psutil.virtual_memory().total / 2**30
-    day = dt.datetime.now(dt.UTC).date()
-    return (
-        f"{day}: {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
-    )
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("suites", nargs="*", choices=[[], *SUITES], default=[], help="all, where none is named")
+    parser.add_argument("--only", action="append", default=[], choices=CASES, help="a case; may be given often")
+    parser.add_argument("--lake", action="append", default=[], choices=ingest.LAKES, help="of the cases of ingest")
+    parser.add_argument("--seconds", type=int, default=Options.seconds, help="length of each run of crawlers")
+    parser.add_argument("--rebuild", action="store_true", help="load the full lake anew, with the present code")
+    return parser
 
 
 if __name__ == "__main__":
