@@ -97,7 +97,6 @@ def test_killed_before_its_progress_is_on_record(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     step: int,
-    batch_rows: int,
 ) -> None:
     real, left = Journal.write, [step]
 
