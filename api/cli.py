@@ -15,15 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from api.cells import FIELDS
-from api.client import Client, ClientError
+from api.client import Client, ClientError, Refused
 from api.config import Settings
 from api.demo import tour
 from api.limits import Limits
-from api.loading import Outcome, load_rows
 from api.logging import configure
-from api.resume import Journal, default_folder, journal_of
-from api.row_files import Layout, UnreadableFile, open_rows
+from api.posting import BATCH_BYTES, BATCH_ROWS, Outcome, post_points
+from api.resume import content_of
+from api.row_files import Layout, open_rows
 from api.server import PortInUse, local_url, serve
+from api.wire import UnreadableRows
+from api.writing import Failure, Mode
 
 START_SECONDS_MAX = 60.0
 FAILURES_SHOWN_MAX = 20
@@ -60,7 +62,14 @@ def ingest_command(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, Parquet or NDJSON files.")],
     source: Annotated[str | None, typer.Option(help="Source of the rows that name none.")] = None,
     url: Annotated[str | None, typer.Option(help="The service; else the one FINLAKE_HOST and _PORT name.")] = None,
-    batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one request.")] = 20_000,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one request.")] = BATCH_ROWS,
+    batch_bytes: Annotated[int, typer.Option(min=1, help="Bytes of one request, about, before packing.")] = BATCH_BYTES,
+    mode: Annotated[
+        Mode, typer.Option(help="partial: good rows land; atomic: all rows of a request or none.")
+    ] = "partial",
+    changes_only: Annotated[
+        bool, typer.Option("--changes-only", help="Rows are whole vintages: store what differs from the one before.")
+    ] = False,
     rename: Annotated[list[str] | None, typer.Option(help="COLUMN=FIELD, for a column of another name.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Folder of the progress records.")] = None,
@@ -73,7 +82,7 @@ def ingest_command(
     """
     with Client(url or local_url(_settings())) as client:
         layout = Layout(_renamed(rename or []), frozenset(ignore or []))
-        ingest = _Ingest(client, layout, source, batch_rows, state_dir or default_folder(), again)
+        ingest = _Ingest(client, layout, source, mode, changes_only, batch_rows, batch_bytes, state_dir, again)
         outcomes = [ingest.file(path) for path in files]
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)
@@ -118,7 +127,9 @@ def main() -> None:
     """The console script."""
     try:
         app()
-    except (ClientError, UnreadableFile) as error:
+    except (ClientError, UnreadableRows) as error:
+        if isinstance(error, Refused):
+            _show_failures(error.failures)
         complaints.print(f"{error.message}\n{error.hint}")
         raise SystemExit(1) from error
 
@@ -128,33 +139,36 @@ class _Ingest:
     client: Client
     layout: Layout
     source: str | None
+    mode: Mode
+    changes_only: bool
     batch_rows: int
-    folder: Path
+    batch_bytes: int
+    state_dir: Path | None
     again: bool
 
     def file(self, path: Path) -> Outcome:
         rows = open_rows(path, self.layout)
-        journal = self._journal(path)
         with _progress() as progress:
             bar = progress.add_task(path.name, total=rows.count())
-            outcome = load_rows(
+            outcome = post_points(
                 self.client,
-                rows,
-                journal,
-                self.source,
-                self.batch_rows,
-                lambda acknowledged: progress.update(bar, completed=acknowledged),
+                rows.points(),
+                source=self.source,
+                mode=self.mode,
+                changes_only=self.changes_only,
+                batch_rows=self.batch_rows,
+                batch_bytes=self.batch_bytes,
+                job=self._job(path),
+                state_dir=self.state_dir,
+                again=self.again,
+                on_progress=lambda acknowledged: progress.update(bar, completed=acknowledged),
             )
         _report(path, outcome)
         return outcome
 
-    def _journal(self, path: Path) -> Journal:
-        """Progress belongs to a content and to what its posting means, not to the file's name."""
-        meaning = (self.client.url, self.source, sorted(self.layout.renamed.items()), sorted(self.layout.ignored))
-        journal = journal_of(path, self.folder, repr(meaning))
-        if self.again:
-            journal.forget()
-        return journal
+    def _job(self, path: Path) -> str:
+        """Progress belongs to a content and to what its columns mean, not to the file's name."""
+        return repr((content_of(path), sorted(self.layout.renamed.items()), sorted(self.layout.ignored)))
 
 
 def _progress() -> Progress:
@@ -171,13 +185,17 @@ def _report(path: Path, outcome: Outcome) -> None:
     resumed = f", {outcome.resumed_at:,} of them by an earlier run" if outcome.resumed_at else ""
     stored = outcome.rows - outcome.failed
     console.print(f"{path}: {stored:,} rows stored{resumed}; {outcome.failed:,} failed.")
-    if outcome.failures:
-        table = Table("row", "field", "code", "message")
-        for failure in outcome.failures[:FAILURES_SHOWN_MAX]:
-            table.add_row(str(failure.index + 1), failure.field or "", failure.code, failure.message)
-        complaints.print(table)
+    _show_failures(outcome.failures)
     if outcome.failed > min(len(outcome.failures), FAILURES_SHOWN_MAX):
         complaints.print(f"Not all {outcome.failed:,} failed rows are shown.")
+
+
+def _show_failures(failures: tuple[Failure, ...]) -> None:
+    if failures:
+        table = Table("row", "field", "code", "message")
+        for failure in failures[:FAILURES_SHOWN_MAX]:
+            table.add_row(str(failure.index + 1), failure.field or "", failure.code, failure.message)
+        complaints.print(table)
 
 
 def _maintain(*arguments: str) -> None:

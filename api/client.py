@@ -11,15 +11,19 @@ import datetime as dt
 import email.utils
 import random
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 import msgspec
 import orjson
+import pyarrow as pa
 
-from api.writing import Mode, Receipt
+from api.wire import JSON, Body
+from api.writing import KEY_HEADER, Failure, Mode, Receipt
 
 BULK_PATH = "/api/v1/financial-data/bulk"
 ATTEMPTS_MAX = 8
@@ -28,8 +32,8 @@ RETRY_AFTER_SECONDS_MAX = 300.0
 CONNECT_SECONDS_MAX = 5.0
 ANSWER_SECONDS_MAX = 300.0
 
-# 500 is among them: a commit of unknown outcome is sent again, as posting is idempotent.
-_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
+# 500 is among them: a commit of unknown outcome is sent again, under the same key. 501 says that it is never served.
+_TRY_AGAIN = frozenset({429, *range(500, 600)} - {501})
 
 
 class ClientError(Exception):
@@ -46,11 +50,37 @@ class Unreachable(ClientError):
 
 
 class Refused(ClientError):
-    """`code` is the stable code of the problem document, empty where the answer was none."""
+    """`code` is the stable code of the problem document, empty where the answer was none.
 
-    def __init__(self, message: str, hint: str = "", code: str = "") -> None:
+    `failures` are the rows that it lists, `limit` the setting that it names with its value.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        code: str = "",
+        failures: tuple[Failure, ...] = (),
+        limit: tuple[str, int] | None = None,
+    ) -> None:
         super().__init__(message, hint)
         self.code = code
+        self.failures = failures
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How points are to be stored, as `docs/ingest.md` has it; `source` names that of the rows that name none."""
+
+    source: str | None = None
+    mode: Mode = "partial"
+    changes_only: bool = False
+
+    @property
+    def params(self) -> dict[str, str]:
+        source = {} if self.source is None else {"source": self.source}
+        return {"mode": self.mode} | ({"changes_only": "true"} if self.changes_only else {}) | source
 
 
 class Client:
@@ -80,13 +110,23 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def post(self, document: Mapping[str, Any], mode: Mode = "partial") -> Receipt:
-        """Store a bulk document. Where it returns, the rows that the receipt does not call failed are durable.
+    def post(self, document: Mapping[str, Any], mode: Mode = "partial", key: str = "") -> Receipt:
+        """Store a bulk document; the rest is as `post_body` has it."""
+        return self.post_body(Body(orjson.dumps(document), JSON, 0), Terms(mode=mode), key)
+
+    def post_body(self, body: Body, terms: Terms, key: str = "") -> Receipt:
+        """Store points. Where it returns, the rows that the receipt does not call failed are durable.
 
         Connection errors, 429 and 5xx are tried again, after the time the answer asks for or a growing, jittered one.
+        All attempts carry one idempotency key, a random one where none is given: they are stored once.
         """
-        body = orjson.dumps(document)
-        answer = self._send("POST", BULK_PATH, content=body, params={"mode": mode})
+        headers = {
+            "Content-Type": body.media_type,
+            "Content-Encoding": "zstd",
+            KEY_HEADER: key or str(uuid.uuid4()),
+        }
+        content: bytes = pa.compress(body.content, codec="zstd", asbytes=True)
+        answer = self._send("POST", BULK_PATH, content=content, params=terms.params, headers=headers)
         try:
             return msgspec.json.decode(answer.content, type=Receipt)
         except msgspec.DecodeError as error:
@@ -116,7 +156,7 @@ class Client:
         failure = ""
         for attempt in range(self._attempts_max):
             try:
-                answer = self._http.request(method, path, headers={"Content-Type": "application/json"}, **request)
+                answer = self._http.request(method, path, **request)
             except httpx.TransportError as error:
                 failure, asked = f"{self.url} cannot be reached: {error or type(error).__name__}", 0.0
             else:
@@ -124,7 +164,10 @@ class Client:
                     return answer
                 if answer.status_code not in _TRY_AGAIN:
                     raise _refusal(answer)
-                failure, asked = f"{self.url} answered {answer.status_code}: {_told(answer)[0]}", _asked_seconds(answer)
+                failure, asked = (
+                    f"{self.url} answered {answer.status_code}: {_told(answer).message}",
+                    _asked_seconds(answer),
+                )
             if attempt + 1 < self._attempts_max:
                 self._sleep(max(asked, _backoff_seconds(attempt)))
         raise Unreachable(failure, "Check that the service runs (finlake serve), then try again.")
@@ -154,20 +197,31 @@ def _asked_seconds(answer: httpx.Response) -> float:
 
 
 def _refusal(answer: httpx.Response) -> Refused:
-    message, hint, code = _told(answer)
-    return Refused(f"The service answered {answer.status_code}: {message}", hint, code)
+    told = _told(answer)
+    details = told.details
+    limit = (details.limit, details.value) if details.limit else None
+    message = f"The service answered {answer.status_code}: {told.message}"
+    return Refused(message, told.hint, told.code, details.failures, limit)
 
 
-def _told(answer: httpx.Response) -> tuple[str, str, str]:
-    """Message, hint and code of a problem document; the body's beginning where it is none."""
-    try:
-        problem = msgspec.json.decode(answer.content, type=_Problem)
-    except msgspec.DecodeError:
-        return answer.text[:200] or answer.reason_phrase, "", ""
-    return problem.message, problem.hint, problem.code
+class _Details(msgspec.Struct):
+    """What the client uses of a problem's details."""
+
+    failures: tuple[Failure, ...] = ()
+    limit: str = ""
+    value: int = 0
 
 
 class _Problem(msgspec.Struct):
-    code: str
     message: str
+    code: str = ""
     hint: str = ""
+    details: _Details = msgspec.field(default_factory=_Details)
+
+
+def _told(answer: httpx.Response) -> _Problem:
+    """The problem document; the body's beginning where it is none."""
+    try:
+        return msgspec.json.decode(answer.content, type=_Problem)
+    except msgspec.DecodeError:
+        return _Problem(answer.text[:200] or answer.reason_phrase)

@@ -1,11 +1,10 @@
-"""Rows of CSV, Parquet and NDJSON files as points of a bulk document, their numbers as the exact text of the file."""
+"""Rows of CSV, Parquet and NDJSON files as points, their numbers exactly as the file has them."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -13,7 +12,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from api.cells import BOOLEANS, FIELDS, midnights, texts
+from api.cells import BOOLEANS, FIELDS
+from api.wire import Points, UnreadableRows
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 Point: TypeAlias = dict[str, Any]
 
 _READ_ROWS = 65_536
-
-
-class UnreadableFile(Exception):
-    """The file is no table of points: `message` says why, `hint` what to do."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +31,17 @@ class Layout:
     ignored: frozenset[str] = frozenset()
 
     def fields_of(self, columns: Iterable[str], path: Path) -> dict[str, str]:
-        """The field of each column that is not ignored. Raises UnreadableFile for one that is no field."""
+        """The field of each column that is not ignored. Raises UnreadableRows for one that is no field."""
         kept = [column for column in columns if column not in self.ignored]
         fields = {column: self.renamed.get(column, column) for column in kept}
         unknown = sorted(column for column, name in fields.items() if name not in FIELDS)
         if unknown:
-            raise UnreadableFile(
+            raise UnreadableRows(
                 f"{path} has columns that no point has: {', '.join(unknown)}.",
                 f"Fields are {', '.join(FIELDS)}; use --rename COLUMN=FIELD or --ignore COLUMN.",
             )
         if len(set(fields.values())) < len(kept):
-            raise UnreadableFile(f"{path} has two columns for one field.", "Use --ignore COLUMN for one of them.")
+            raise UnreadableRows(f"{path} has two columns for one field.", "Use --ignore COLUMN for one of them.")
         return fields
 
 
@@ -61,28 +52,28 @@ class RowFile(Protocol):
         """How many rows there are; for CSV with line breaks inside quotes, an upper bound."""
         ...
 
-    def points(self, start: int) -> Iterator[Point]:
-        """The rows from number `start` on, counted from 0. Raises UnreadableFile."""
+    def points(self) -> Points:
+        """All rows. Reading them raises UnreadableRows."""
         ...
 
 
 def open_rows(path: Path, layout: Layout) -> RowFile:
-    """The rows of a file, in the format that its suffix names. Raises UnreadableFile."""
+    """The rows of a file, in the format that its suffix names. Raises UnreadableRows."""
     match path.suffix.lower():
         case ".csv":
-            return _CsvFile(path, layout)
+            return CsvFile(path, layout)
         case ".parquet":
             return _ParquetFile(path, layout)
         case ".ndjson" | ".jsonl":
             return _NdjsonFile(path, layout)
         case suffix:
-            raise UnreadableFile(
+            raise UnreadableRows(
                 f"{path} has an unknown format: {suffix or 'no suffix'}.", "Use .csv, .parquet, .ndjson or .jsonl."
             )
 
 
 @dataclass(frozen=True, slots=True)
-class _CsvFile:
+class CsvFile:
     """An empty value is a null, which withdraws the point; any other empty cell is an absent field."""
 
     path: Path
@@ -91,19 +82,19 @@ class _CsvFile:
     def count(self) -> int:
         return max(_lines(self.path) - 1, 0)
 
-    def points(self, start: int) -> Iterator[Point]:
+    def points(self) -> Iterator[Point]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             try:
-                yield from self._points(reader, start)
+                yield from self._points(reader)
             except (csv.Error, UnicodeDecodeError) as error:
                 raise _broken(self.path, reader.line_num, str(error)) from error
 
-    def _points(self, reader: Reader, start: int) -> Iterator[Point]:
+    def _points(self, reader: Reader) -> Iterator[Point]:
         header = next(reader, None) or []
         fields = self.layout.fields_of(header, self.path)
         names = [fields.get(column) for column in header]
-        for cells in islice((row for row in reader if row), start, None):
+        for cells in filter(None, reader):
             if len(cells) != len(header):
                 raise _broken(self.path, reader.line_num, f"{len(cells)} cells under {len(header)} columns")
             named = ((name, cell) for name, cell in zip(names, cells, strict=True) if name)
@@ -120,11 +111,11 @@ class _NdjsonFile:
     def count(self) -> int:
         return _lines(self.path)
 
-    def points(self, start: int) -> Iterator[Point]:
+    def points(self) -> Iterator[Point]:
         decoder = msgspec.json.Decoder(dict[str, Any], float_hook=str)
         with self.path.open("rb") as file:
             lines = ((number, line) for number, line in enumerate(file, 1) if not line.isspace())
-            for number, line in islice(lines, start, None):
+            for number, line in lines:
                 try:
                     row = decoder.decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -142,48 +133,25 @@ class _ParquetFile:
     def count(self) -> int:
         return int(self._open().metadata.num_rows)
 
-    def points(self, start: int) -> Iterator[Point]:
+    def points(self) -> pa.RecordBatchReader:
         file = self._open()
         fields = self.layout.fields_of(file.schema_arrow.names, self.path)
+        schema = pa.schema([file.schema_arrow.field(column).with_name(name) for column, name in fields.items()])
+        return pa.RecordBatchReader.from_batches(schema, self._batches(file, fields))
+
+    def _batches(self, file: pq.ParquetFile, fields: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+        columns = list(fields)
         try:
-            for batch in file.iter_batches(batch_size=_READ_ROWS, columns=list(fields)):
-                if start >= batch.num_rows:
-                    start -= batch.num_rows
-                    continue
-                yield from _rows(batch.slice(start), fields)
-                start = 0
-        except pa.ArrowException as error:
-            raise UnreadableFile(f"{self.path} cannot be read: {error}", "Correct the file.") from error
+            for batch in file.iter_batches(batch_size=_READ_ROWS, columns=columns):
+                yield batch.select(columns).rename_columns(list(fields.values()))
+        except (pa.ArrowException, OSError) as error:
+            raise UnreadableRows(f"{self.path} cannot be read: {error}", "Correct the file.") from error
 
     def _open(self) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(self.path)
         except pa.ArrowException as error:
-            raise UnreadableFile(f"{self.path} is no Parquet file: {error}", "Correct the file.") from error
-
-
-def _rows(batch: pa.RecordBatch, fields: Mapping[str, str]) -> Iterator[Point]:
-    columns = [_column(batch.column(column), column) for column in fields]
-    names = tuple(fields.values())
-    for row in zip(*columns, strict=True):
-        yield {name: value for name, value in zip(names, row, strict=True) if value is not None or name == "value"}
-
-
-def _column(values: pa.Array, name: str) -> list[Any]:
-    """Booleans as they are, all else as text."""
-    kind = values.type
-    if pa.types.is_boolean(kind):
-        return values.to_pylist()
-    if pa.types.is_timestamp(kind):
-        values = _dates(values, name)
-    return texts(values).to_pylist()
-
-
-def _dates(instants: pa.Array, name: str) -> pa.Array:
-    dates = midnights(instants)
-    if dates.null_count > instants.null_count:
-        raise UnreadableFile(f"Column {name} holds times of day, where a date is due.", "Correct the column.")
-    return dates
+            raise UnreadableRows(f"{self.path} is no Parquet file: {error}", "Correct the file.") from error
 
 
 def _cell(name: str, text: str) -> Any:
@@ -198,5 +166,5 @@ def _lines(path: Path) -> int:
         return sum(1 for line in file if not line.isspace())
 
 
-def _broken(path: Path, line: int, why: str) -> UnreadableFile:
-    return UnreadableFile(f"{path}, line {line}: {why}.", "Correct the line; what was acknowledged before it is kept.")
+def _broken(path: Path, line: int, why: str) -> UnreadableRows:
+    return UnreadableRows(f"{path}, line {line}: {why}.", "Correct the line; what was acknowledged before it is kept.")

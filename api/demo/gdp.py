@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from api.row_files import Layout, open_rows
+from api.row_files import CsvFile, Layout
 
 SOURCE = "BEA"
 EXTERNAL_ID = "US-REAL-GDP-GROWTH"
@@ -15,7 +15,7 @@ _FILE = Path(__file__).with_name("us_real_gdp_growth.csv")
 
 def document() -> dict[str, Any]:
     """One bulk document: 8 quarters from 2023Q1, 24 points; dates are first days of quarters, values percent."""
-    points = open_rows(_FILE, Layout()).points(0)
+    points = CsvFile(_FILE, Layout()).points()
     return {
         "source": {
             "name": SOURCE,

@@ -15,13 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.row_files import Layout, UnreadableFile, open_rows
+from api.row_files import Layout, open_rows
+from api.wire import Cut, UnreadableRows, bodies
+from tests.support.wire import rows_of
 
+CUT = Cut(rows_max=30_000, bytes_max=2**24)
 EXACT = ["0.1", "123456789012345678.123456789012345678", "-0.000000000000000001", "1.50", "100"]
 
 
 def _points(path: Path, start: int = 0, layout: Layout | None = None) -> list[dict[str, Any]]:
-    return list(open_rows(path, layout or Layout()).points(start))
+    return rows_of(bodies(open_rows(path, layout or Layout()).points(), start, CUT))
 
 
 def _csv(tmp_path: Path, text: str) -> Path:
@@ -95,7 +98,7 @@ def test_parquet_types(tmp_path: Path) -> None:
 
 def test_an_instant_that_is_no_date_is_told(tmp_path: Path) -> None:
     path = _parquet(tmp_path, date=pa.array([dt.datetime(2024, 1, 31, 12)], pa.timestamp("us")))
-    with pytest.raises(UnreadableFile, match="times of day"):
+    with pytest.raises(UnreadableRows, match="times of day"):
         _points(path)
 
 
@@ -119,7 +122,7 @@ def test_columns_are_renamed_and_ignored(tmp_path: Path) -> None:
     ]
     path = tmp_path / "points.jsonl"
     path.write_text(json.dumps({"dataset": "X", "obs": 1, "note": {}}))
-    assert _points(path, layout=layout) == [{"source": "X", "value": 1}]
+    assert _points(path, layout=layout) == [{"source": "X", "value": "1"}]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ def test_columns_are_renamed_and_ignored(tmp_path: Path) -> None:
 def test_a_broken_file_is_told(tmp_path: Path, name: str, content: bytes, told: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(UnreadableFile, match=told):
+    with pytest.raises(UnreadableRows, match=told):
         _points(path)
 
 
