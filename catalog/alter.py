@@ -27,10 +27,9 @@ def alter(lake: Lake, table: Table, change: Change) -> None:
     """Raises CommitFailed where others were always faster, and the errors of storage where they last."""
     failed: StorageFailed | None = None
     for _ in range(ATTEMPTS_MAX):
-        target = lake.load(table)
         try:
-            with translated():
-                change(target)
+            with lake.turns.mine(), translated():
+                change(lake.load(table))
         except CommitFailedException:
             time.sleep(random.uniform(0, WAIT_SECONDS_MAX))  # noqa: S311 - spreads rivals, guards nothing
         except StorageFailed as error:

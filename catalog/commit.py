@@ -23,7 +23,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 
 from catalog.batches import BatchLog, BatchRecord, summary_of
-from catalog.data_files import FileTransaction, WrittenFile, data_files
+from catalog.data_files import COMMIT_ID, FileTransaction, WrittenFile, data_files, landed
 from catalog.errors import CatalogError, CommitFailed, CommitUnknown, Overloaded, ShuttingDown
 from catalog.iceberg import Lake, translated
 from catalog.ledger import AFTER
@@ -31,7 +31,6 @@ from catalog.model import Table
 from catalog.snapshot import LakeSnapshot, Snapshots, token_of
 from catalog.staging import check_staged, discard, stage
 
-COMMIT_ID = "finlake.commit-id"
 ATTEMPTS_MAX = 30
 WAIT_SECONDS_MIN = 0.01
 WAIT_SECONDS_MAX = 0.5
@@ -199,18 +198,22 @@ class Committer(Generic[B, R]):
     def _attempts(self, batches: Sequence[B], stored: list[str]) -> tuple[str, Sequence[R]]:
         """`stored` is told the tables that something was appended to, also where this raises in the end."""
         for attempt in range(ATTEMPTS_MAX):
-            snapshot = self._snapshots.current()
-            prepared = self._prepare(snapshot, batches)
-            before = len(stored)
             try:
-                token = self._append_all(snapshot, prepared, stored)
+                with self._lake.turns.mine():
+                    return self._attempt(batches, stored)
             except _Conflict:
                 longest = min(WAIT_SECONDS_MIN * 2**attempt, WAIT_SECONDS_MAX)
                 time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - spreads rivals, guards nothing
-            else:
-                self._record(prepared, token, is_stored=len(stored) > before)
-                return token, prepared.outcomes
         raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
+
+    def _attempt(self, batches: Sequence[B], stored: list[str]) -> tuple[str, Sequence[R]]:
+        """Raises _Conflict."""
+        snapshot = self._snapshots.current()
+        prepared = self._prepare(snapshot, batches)
+        before = len(stored)
+        token = self._append_all(snapshot, prepared, stored)
+        self._record(prepared, token, is_stored=len(stored) > before)
+        return token, prepared.outcomes
 
     def _record(self, prepared: Prepared[R], token: str, *, is_stored: bool) -> None:
         """Put the batches on record. Where something was stored, a failure of that is no failure of the commit: the
@@ -278,18 +281,6 @@ class Committer(Generic[B, R]):
             discard(self._lake.io, staged.locations)
             raise error
         return snapshot_id
-
-
-def landed(lake: Lake, table: Table, commit_id: str) -> int | None:
-    """The snapshot that a commit made, None where it made none. Raises CommitUnknown where that cannot be found out."""
-    try:
-        fresh = lake.load(table)
-    except CatalogError as unreachable:
-        raise CommitUnknown("The connection to the catalog was lost during a commit.") from unreachable
-    for snapshot in fresh.metadata.snapshots:
-        if snapshot.summary is not None and snapshot.summary.additional_properties.get(COMMIT_ID) == commit_id:
-            return snapshot.snapshot_id
-    return None
 
 
 def _append_files(target: IcebergTable, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Written files -> entries of a commit, and the transaction that such a commit is.
+"""Written files -> entries of a commit, the transaction that such a commit is, and whether it landed.
 
 pyiceberg would open each file again for its footer, and copy the table's whole metadata each time it looks at it:
 dozens of times a commit. Here the footer is the one that the writer has just written, and the metadata is copied once
@@ -22,6 +22,12 @@ from pyiceberg.table import Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import TableUpdate
 from typing_extensions import override
+
+from catalog.errors import CatalogError, CommitUnknown
+from catalog.iceberg import Lake
+from catalog.model import Table
+
+COMMIT_ID = "finlake.commit-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +73,15 @@ class FileTransaction(Transaction):
         if self._seen is None or self._seen[0] is not base or self._seen[1] is not updates:
             self._seen = (base, updates, super().table_metadata)
         return self._seen[2]
+
+
+def landed(lake: Lake, table: Table, commit_id: str) -> int | None:
+    """The snapshot that a commit made, None where it made none. Raises CommitUnknown where that cannot be found out."""
+    try:
+        fresh = lake.load(table)
+    except CatalogError as unreachable:
+        raise CommitUnknown("The connection to the catalog was lost during a commit.") from unreachable
+    for snapshot in fresh.metadata.snapshots:
+        if snapshot.summary is not None and snapshot.summary.additional_properties.get(COMMIT_ID) == commit_id:
+            return snapshot.snapshot_id
+    return None

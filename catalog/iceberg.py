@@ -24,6 +24,7 @@ from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageF
 from catalog.files import DurableFileIO, exclusive, make_durable_directory
 from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
+from catalog.turns import Turns
 
 NAMESPACE = "finlake"
 BUSY_SECONDS = 30
@@ -55,6 +56,7 @@ class Lake:
         """
         self.model = model
         self.data_dir = data_dir.resolve()
+        self.turns = Turns()
         if set("?#%") & set(str(self.data_dir)):
             raise StorageFailed("The data folder's path holds one of ? # %.", "Choose another FINLAKE_DATA_DIR.")
         with translated():

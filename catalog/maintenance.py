@@ -20,8 +20,8 @@ from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
-from catalog.commit import ATTEMPTS_MAX, COMMIT_ID, WAIT_SECONDS_MAX, landed
-from catalog.data_files import FileTransaction, WrittenFile, data_files
+from catalog.commit import ATTEMPTS_MAX, WAIT_SECONDS_MAX
+from catalog.data_files import COMMIT_ID, FileTransaction, WrittenFile, data_files, landed
 from catalog.debt import MergeTask
 from catalog.errors import CommitFailed, StorageDamaged
 from catalog.iceberg import Lake, translated
@@ -179,13 +179,14 @@ def _replace(lake: Lake, table: Table, parts: list[_Part]) -> list[_Part]:
     """
     commit_id = str(uuid.uuid4())
     for _ in range(ATTEMPTS_MAX):
-        target = lake.load(table)
         try:
-            stored = _data_files(lake, target)
-            parts = _still_there(lake, parts, stored, _shape(target))
-            if parts:
-                with translated():
-                    _overwrite(target, parts, stored, commit_id)
+            with lake.turns.mine():
+                target = lake.load(table)
+                stored = _data_files(lake, target)
+                parts = _still_there(lake, parts, stored, _shape(target))
+                if parts:
+                    with translated():
+                        _overwrite(target, parts, stored, commit_id)
         except (CommitFailedException, ValidationException):
             time.sleep(random.uniform(0, WAIT_SECONDS_MAX))  # noqa: S311 - spreads rivals, guards nothing
             continue

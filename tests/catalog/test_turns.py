@@ -1,0 +1,102 @@
+"""Turns of threads: one at a time, in the order they came, and no standstill."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from catalog.commit import Prepared
+from catalog.maintenance import merge
+from catalog.model import DELTA_LEVEL
+from catalog.snapshot import LakeSnapshot, Snapshots
+from catalog.turns import Turns
+from engine.merge import merging_of
+from tests.support.committing import ids, open_committer, points, stored_ids
+from tests.support.warehouse import warehouse
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_turns_come_in_order_and_one_at_a_time() -> None:
+    turns, told, inside = Turns(), list[int](), threading.Semaphore(1)
+
+    def take(number: int) -> None:
+        with turns.mine():
+            assert inside.acquire(blocking=False)
+            told.append(number)
+            time.sleep(0.002)
+            inside.release()
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(12)]
+    with turns.mine():
+        for number, thread in enumerate(threads):
+            thread.start()
+            until(lambda wanted=number + 2: len(turns._line) == wanted)  # pyright: ignore[reportPrivateUsage]
+    for thread in threads:
+        thread.join()
+    assert told == list(range(12))
+
+
+def test_a_failure_gives_the_turn_on() -> None:
+    turns = Turns()
+    with pytest.raises(ValueError, match="mine"), turns.mine():
+        raise ValueError("mine")
+    with turns.mine():
+        pass
+
+
+def test_nobody_waits_for_ever_for_one_that_stands_still() -> None:
+    turns = Turns(wait_seconds_max=0.05)
+    with turns.mine():
+        other = threading.Thread(target=lambda: turns.mine().__enter__())
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+
+
+def test_a_merge_comes_through_between_commits_without_a_pause(tmp_path: Path) -> None:
+    """Every append prepares slowly on the head; a merge of the same process neither fails nor fails one."""
+    prepared: list[str] = []
+
+    def slow(_: LakeSnapshot, batches: Sequence[str]) -> Prepared[str]:
+        prepared.extend(batches)
+        time.sleep(0.05)
+        return Prepared({"data_points": points(*batches)}, list(batches))
+
+    with warehouse(tmp_path, delta_files_max=1) as lake:
+        inner = lake.services.lake
+        committer = open_committer(inner, slow)
+        try:
+            for number in range(3):
+                committer.submit(f"{number}", 1).result(30)
+            stopping = threading.Event()
+
+            def post() -> None:
+                number = 3
+                while not stopping.is_set():
+                    committer.submit(f"{number}", 1).result(30)
+                    number += 1
+
+            poster = threading.Thread(target=post)
+            poster.start()
+            merging = merging_of(lake.services.database)
+            for _ in range(3):
+                for task in lake.tasks(DELTA_LEVEL):
+                    merge(inner, (task,), merging)
+            stopping.set()
+            poster.join(30)
+        finally:
+            committer.close()
+        assert len(prepared) > 6
+        assert len(prepared) == len(set(prepared)), "one that lost a race was prepared again"
+        assert stored_ids(Snapshots(inner)) == ids(*prepared)
+        assert any(file.level == DELTA_LEVEL for file in Snapshots(inner).current().tables["data_points"].files)
