@@ -24,7 +24,7 @@ from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
-from catalog.files import DurableFileIO, exclusive, make_durable_directory
+from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root
 from catalog.model import Table, Tables
 from catalog.schemas import ICEBERG_TYPES
 
@@ -60,7 +60,7 @@ class Lake:
         if set("?#%") & set(str(self.data_dir)):
             raise StorageFailed("The data folder's path holds one of ? # %.", "Choose another FINLAKE_DATA_DIR.")
         with translated():
-            make_durable_directory(self.data_dir)
+            make_durable_root(self.data_dir)
             self.io = DurableFileIO()
             # Of two services that start on an empty folder, one would find the catalog half made.
             with exclusive(self.data_dir):
