@@ -8,8 +8,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
@@ -71,6 +74,49 @@ def steps_of(work: Work, *arguments: Any) -> list[str]:
         listed = Path(folder) / "steps"
         assert ended(started(_listed, listed, work, arguments))
         return listed.read_text().splitlines()
+
+
+@contextmanager
+def stopped_at(step: int, work: Work, *arguments: Any, kinds: Collection[str] = ()) -> Iterator[bool]:
+    """A process that stands still at a step of the work, as by SIGSTOP, while inside; then it goes on to its end.
+
+    Whether it does stand still: it does not where the work has fewer steps.
+    """
+    process = started(_stopped, step, kinds, work, arguments)
+    try:
+        while process.is_alive() and not _stands_still(process.pid):
+            time.sleep(0.01)
+        yield process.is_alive()
+    finally:
+        if process.is_alive() and process.pid is not None:
+            os.kill(process.pid, signal.SIGCONT)
+        assert ended(process)
+
+
+def paused(process: BaseProcess, seconds: float) -> bool:
+    """Stop a process for a while; false where it has ended before."""
+    if not process.is_alive() or process.pid is None:
+        return False
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGCONT)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _stands_still(pid: int | None) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    except FileNotFoundError:
+        return False
+
+
+def _stopped(step: int, kinds: Collection[str], work: Work, arguments: tuple[Any, ...]) -> None:
+    watch(at_step(step, lambda: os.kill(os.getpid(), signal.SIGSTOP), kinds))
+    work(*arguments)
+    os._exit(0)
 
 
 def ended(process: BaseProcess) -> bool:
