@@ -160,6 +160,7 @@ def _open_catalog(data_dir: Path) -> SqlCatalog:
     # The catalog has opened connections of its own already: drop them, so that all have the settings below.
     catalog.engine.dispose()
     event.listen(catalog.engine, "connect", _durable_sqlite)
+    event.listen(catalog.engine, "checkin", _end_transaction)
     try:
         catalog.create_namespace(NAMESPACE)
     except NamespaceAlreadyExistsError:
@@ -170,6 +171,13 @@ def _open_catalog(data_dir: Path) -> SqlCatalog:
 def _durable_sqlite(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+
+
+def _end_transaction(connection: Any, _: Any) -> None:
+    """A commit that fails may leave its transaction open, and SQLAlchemy then lets it be: whoever had the connection
+    next would see as landed what is not."""
+    if connection is not None and connection.in_transaction:
+        connection.rollback()
 
 
 def _create_if_missing(catalog: SqlCatalog, table: Table) -> None:
