@@ -27,7 +27,8 @@ BATCH_ROWS = 20_000
 STREAMED_ROWS = 65_536
 TEMPORARY = "tmp"
 # A failure while batches are read comes through Arrow, which keeps the text of DuckDB's error but not its class.
-DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
+# Where a damaged file puts bytes into it that are no text, the error itself cannot be read.
+DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
 OUT_OF_MEMORY = "Out of Memory Error"
 ENGINE = f"duckdb {duckdb.__version__}"
 
