@@ -59,15 +59,14 @@ def test_a_catalog_that_finds_no_space(tmp_path: Path) -> None:
         event.listen(engine, "checkout", limit)
         assert post_batch(client, 1).status_code == 200
         pages[0] = 1  # SQLite takes the pages that there are for the least it can be set to
-        statuses = [post_batch(client, batch).status_code for batch in range(2, 8)]
+        statuses = [post_batch(client, batch).status_code for batch in range(2, 4)]
         assert set(statuses) <= {200, 507}
         shown = batches_in(lake)
         assert {batch for batch, status in enumerate(statuses, 2) if status == 200} <= set(shown)
-        refused = [unchanged(client, number) for number in range(20)]
-        assert 507 in refused
+        assert next(status for number in range(20) if (status := unchanged(client, number)) != 200) == 507
         pages[0] = 10**9
-        assert {post_batch(client, batch).status_code for batch in range(1, 8)} == {200}
-        assert batches_in(lake) == dict.fromkeys(range(1, 8), ROWS - 1)
+        assert {post_batch(client, batch).status_code for batch in range(1, 4)} == {200}
+        assert batches_in(lake) == dict.fromkeys(range(1, 4), ROWS - 1)
         assert faults(lake) == ()
 
 
