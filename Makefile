@@ -1,7 +1,7 @@
 # finlake. `make help` lists the verbs; each sets up what it needs first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test accept check format bench loadtest lock clean
+.PHONY: help setup run test accept check format bench loadtest torture lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -50,6 +50,9 @@ bench: setup ## Measure speed and memory, all suites or ARGS="ingest"; writes be
 loadtest: setup ## Half a minute of readers and crawlers against a service that runs (HOST=http://127.0.0.1:8001).
 	@$(BIN)/locust -f loadtests/locustfile.py --headless --users 12 --spawn-rate 6 --run-time 30s --only-summary \
 	  --host $(or $(HOST),http://127.0.0.1:8001)
+
+torture: setup ## An hour of kills, power cuts, stops and storms (SECONDS=3600 SEED=...); a failure names its seed.
+	@$(BIN)/python -m tests.reliability.torture --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED))
 
 lock: setup ## Pin and hash the dependencies of pyproject.toml anew.
 	@$(BIN)/uv pip compile pyproject.toml -q --upgrade --all-extras --universal --python-version 3.11 --generate-hashes \

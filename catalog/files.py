@@ -12,7 +12,8 @@ import fcntl
 import io
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,9 @@ from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from typing_extensions import override
 
 BUFFER_BYTES = 2**20
+
+# Directories of which this process knows that they survive a power cut.
+_durable: set[Path] = set()
 
 
 class DurableFileIO(PyArrowFileIO):
@@ -67,14 +71,30 @@ class DurableStream(io.BufferedWriter):
 
 
 def make_durable_directory(directory: Path) -> None:
-    """Make a directory and its missing parents, and fsync the directory that each was made in."""
-    missing: list[Path] = []
-    while not directory.exists():
-        missing.append(directory)
-        directory = directory.parent
-    for made in reversed(missing):
-        made.mkdir(exist_ok=True)
-        fsync_directory(made.parent)
+    """Make a directory and its missing parents, and fsync the directory that each was made in.
+
+    One that is there already may have been made by a process that was killed before it could fsync. So below a
+    directory that is known to be durable, each is fsynced once in this process.
+    """
+    for folder in reversed(_doubtful(directory)):
+        folder.mkdir(exist_ok=True)
+        fsync_directory(folder.parent)
+        _durable.add(folder)
+
+
+def make_durable_root(directory: Path) -> None:
+    """The same for the directory that holds all others. Where its parent may not be read, whoever made it vouches."""
+    make_durable_directory(directory)
+    with suppress(PermissionError):
+        fsync_directory(directory.parent)
+    _durable.add(directory)
+
+
+def _doubtful(directory: Path) -> list[Path]:
+    """The directory and its parents, inmost first, up to one that is durable; those that are missing where none is."""
+    chain = [directory, *directory.parents]
+    known = next((position for position, each in enumerate(chain) if each in _durable and each.exists()), None)
+    return chain[:known] if known is not None else list(takewhile(lambda each: not each.exists(), chain))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
-from catalog.files import DurableFileIO, exclusive, make_durable_directory
+from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root
 from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
 from catalog.turns import Turns
@@ -60,7 +60,7 @@ class Lake:
         if set("?#%") & set(str(self.data_dir)):
             raise StorageFailed("The data folder's path holds one of ? # %.", "Choose another FINLAKE_DATA_DIR.")
         with translated():
-            make_durable_directory(self.data_dir)
+            make_durable_root(self.data_dir)
             self.io = DurableFileIO()
             # Of two services that start on an empty folder, one would find the catalog half made.
             with exclusive(self.data_dir):
@@ -160,6 +160,7 @@ def _open_catalog(data_dir: Path) -> SqlCatalog:
     # The catalog has opened connections of its own already: drop them, so that all have the settings below.
     catalog.engine.dispose()
     event.listen(catalog.engine, "connect", _durable_sqlite)
+    event.listen(catalog.engine, "checkin", _end_transaction)
     try:
         catalog.create_namespace(NAMESPACE)
     except NamespaceAlreadyExistsError:
@@ -170,6 +171,13 @@ def _open_catalog(data_dir: Path) -> SqlCatalog:
 def _durable_sqlite(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+
+
+def _end_transaction(connection: Any, _: Any) -> None:
+    """A commit that fails may leave its transaction open, and SQLAlchemy then lets it be: whoever had the connection
+    next would see as landed what is not."""
+    if connection is not None and connection.in_transaction:
+        connection.rollback()
 
 
 def _create_if_missing(catalog: SqlCatalog, table: Table, width: int) -> None:

@@ -27,7 +27,8 @@ BATCH_ROWS = 20_000
 STREAMED_ROWS = 65_536
 TEMPORARY = "tmp"
 # A failure while batches are read comes through Arrow, which keeps the text of DuckDB's error but not its class.
-DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
+# Where a damaged file puts bytes into it that are no text, the error itself cannot be read.
+DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
 # A join with up to so many values tells the scan of Parquet to look for them alone: row groups without any are skipped,
 # and so are the other columns of rows without. The look-up of 100 series among 20,000 takes a fifth of the time then.
 JOINED_VALUES_MAX = 1_000

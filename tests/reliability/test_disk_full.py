@@ -1,0 +1,126 @@
+"""A full disk: the post is told 507, reads go on, and writes go on as soon as there is space; what was left is swept.
+
+Each kind of file is refused in turn, the catalog's database by its own limit of pages. Where the tests may mount, a
+small volume is filled for real as well."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from starlette.testclient import TestClient
+
+from catalog.files import DurableFile, DurableStream
+from tests.support.keeping import DAY, Keeper, make_old, stored
+from tests.support.posting import ROWS, batches_in, faults
+from tests.support.service import BULK, client_of, needed, post_batch, values
+from tests.support.steps import label
+from tests.support.warehouse import Warehouse, warehouse
+
+VOLUME_BYTES = 8 * 2**20
+
+
+class FullStream(DurableStream):
+    """Takes a few bytes, then there is no space."""
+
+    def write(self, content: Any) -> int:
+        super().write(bytes(content)[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", ["data file", "manifest", "manifest list", "metadata"])
+def test_a_file_that_finds_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    real = DurableFile.create
+
+    def create(self: DurableFile, overwrite: bool = False) -> Any:
+        if label("create", self.location) != f"create {kind}":
+            return real(self, overwrite)
+        return FullStream(Path(self.location.removeprefix("file://")), "wb" if overwrite else "xb")
+
+    with warehouse(tmp_path / "lake") as lake:
+        check_refused_then_taken(lake, monkeypatch, DurableFile, "create", create)
+
+
+def test_a_catalog_that_finds_no_space(tmp_path: Path) -> None:
+    """What needs no new page still lands, and is told; what can be neither stored nor recorded is refused."""
+    with warehouse(tmp_path / "lake") as lake:
+        client, pages = client_of(lake), [10**9]
+        engine = lake.services.lake._catalog.engine
+
+        def limit(connection: Any, *_: Any) -> None:
+            connection.execute(f"PRAGMA max_page_count = {pages[0]}")
+
+        event.listen(engine, "checkout", limit)
+        assert post_batch(client, 1).status_code == 200
+        pages[0] = 1  # SQLite takes the pages that there are for the least it can be set to
+        statuses = [post_batch(client, batch).status_code for batch in range(2, 4)]
+        assert set(statuses) <= {200, 507}
+        shown = batches_in(lake)
+        assert {batch for batch, status in enumerate(statuses, 2) if status == 200} <= set(shown)
+        assert next(status for number in range(20) if (status := unchanged(client, number)) != 200) == 507
+        pages[0] = 10**9
+        assert {post_batch(client, batch).status_code for batch in range(1, 4)} == {200}
+        assert batches_in(lake) == dict.fromkeys(range(1, 4), ROWS - 1)
+        assert faults(lake) == ()
+
+
+def unchanged(client: TestClient, number: int) -> int:
+    """A batch that stores nothing but its record."""
+    return client.post(BULK, json={"source": {"name": "TEST"}}, headers={"Idempotency-Key": f"n{number}"}).status_code
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Path]:
+    """A volume of its own, of a few megabytes."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES}", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("Only a user who may mount can fill a volume; the tests above refuse the writes instead.")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_volume_that_is_full(volume: Path) -> None:
+    with warehouse(volume / "lake") as lake:
+        client = client_of(lake)
+        assert post_batch(client, 1).status_code == 200
+        before = values(client).json()["value"]
+        (volume / "other").write_bytes(bytes(os.statvfs(volume).f_bavail * os.statvfs(volume).f_frsize))
+        refused = post_batch(client, 2)
+        assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
+        assert values(client).json()["value"] == before
+        (volume / "other").unlink()
+        assert post_batch(client, 2).status_code == 200
+        assert set(batches_in(lake)) == {1, 2}
+        assert faults(lake) == ()
+    with warehouse(volume / "lake") as lake:
+        assert set(batches_in(lake)) == {1, 2}
+
+
+def check_refused_then_taken(lake: Warehouse, monkeypatch: pytest.MonkeyPatch, *change: Any) -> None:
+    client = client_of(lake)
+    assert post_batch(client, 1).status_code == 200
+    before, on_disk = values(client).json()["value"], stored(lake.services.lake)
+    with monkeypatch.context() as patch:
+        patch.setattr(*change)
+        refused = post_batch(client, 2)
+        assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
+        assert values(client).json()["value"] == before
+    left = stored(lake.services.lake) - on_disk
+    assert post_batch(client, 2).status_code == 200
+    assert set(batches_in(lake)) == {1, 2}
+    for path in left:
+        make_old(lake.services.lake.data_dir / path)
+    keeper = Keeper(lake.services.lake, kept=50, grace=0)
+    for _ in range(3):
+        keeper.after(DAY, sweep=True)
+    reached = {str(path.relative_to(lake.services.lake.data_dir)) for path in needed(lake)}
+    assert not left & stored(lake.services.lake) - reached, "what the full disk broke off is swept"
+    assert faults(lake) == ()
