@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tests.reliability.kill_loop import kill_loop
+from tests.reliability.model_run import model_run
 from tests.reliability.scenarios import crash_points, power_loss, stopped, storm, two_that_talk
 
 # Does some 5 to 60 seconds of what its chance says, in an empty folder; says in a line what it did, raises what failed.
 Scenario: TypeAlias = Callable[[random.Random, Path], str]
 
-SCENARIOS: tuple[Scenario, ...] = (kill_loop, crash_points, power_loss, stopped, storm, two_that_talk)
+SCENARIOS: tuple[Scenario, ...] = (kill_loop, crash_points, power_loss, stopped, storm, two_that_talk, model_run)
 
 
 def torture(seconds: float, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> int:

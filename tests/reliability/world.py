@@ -72,13 +72,14 @@ class World:
         self.open()
 
     def open(self) -> None:
-        """Settings are drawn anew, so that what one left the other must read."""
+        """Settings are drawn anew, so that what one left the other must read; the lake evolves to another width."""
         self._context: AbstractContextManager[Warehouse] = warehouse(
             self.folder,
             history_cut_days=self.chance.choice([0, 20, 89, 366]),
             delta_files_max=self.chance.choice([1, 4]),
             base_merge_seconds=self.chance.choice([0, 900]),
             engine_threads=1,
+            partition_width=self.chance.choice([1, 1, 2]),
         )
         self.lake = self._context.__enter__()
         self.lake.clock.now = self._now
