@@ -54,14 +54,15 @@ class Database:
         self._streaming: duckdb.DuckDBPyConnection | None = None
         self._connection = duckdb.connect(":memory:")
         directory = str(settings.data_dir.resolve()).replace("'", "''")
+        # Global where a setting can be local: cursors do not take over what this connection alone is told.
         for statement in (
-            "SET TimeZone = 'UTC'",
+            "SET GLOBAL TimeZone = 'UTC'",
             f"SET threads = {settings.threads}",
             f"SET memory_limit = '{settings.memory}'",
             f"SET temp_directory = '{directory}/{TEMPORARY}'",
-            "SET parquet_metadata_cache = true",
-            "SET preserve_insertion_order = false",
-            f"SET dynamic_or_filter_threshold = {JOINED_VALUES_MAX}",
+            "SET GLOBAL parquet_metadata_cache = true",
+            "SET GLOBAL preserve_insertion_order = false",
+            f"SET GLOBAL dynamic_or_filter_threshold = {JOINED_VALUES_MAX}",
             f"SET allowed_directories = ['{directory}']",
             "SET enable_external_access = false",
             "SET lock_configuration = true",

@@ -9,7 +9,7 @@ import pytest
 
 from catalog.errors import StorageDamaged
 from engine.errors import ExecutionFailed
-from engine.execute import Database, DatabaseSettings
+from engine.execute import JOINED_VALUES_MAX, Database, DatabaseSettings
 from engine.lower import Statement
 from engine.query import Query
 from tests.support.warehouse import warehouse
@@ -60,3 +60,18 @@ def test_a_statement_that_cannot_start_leaves_no_timer(tmp_path: Path) -> None:
     timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
     assert all(timer.finished.is_set() for timer in timers)
     database.close()
+
+
+def test_statements_run_under_the_settings(tmp_path: Path) -> None:
+    """A setting can be of one connection alone, and each statement has a connection of its own."""
+    database = Database(DatabaseSettings(tmp_path, threads=1, memory="64MB", query_time_ms_max=30_000))
+    names = ("TimeZone", "parquet_metadata_cache", "preserve_insertion_order", "dynamic_or_filter_threshold")
+    shown = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+    (row,) = database.transform(Statement(f"SELECT {shown}", {}), {}).to_pylist()
+    database.close()
+    assert row == {
+        "TimeZone": "UTC",
+        "parquet_metadata_cache": True,
+        "preserve_insertion_order": False,
+        "dynamic_or_filter_threshold": JOINED_VALUES_MAX,
+    }
