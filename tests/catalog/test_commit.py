@@ -105,7 +105,8 @@ def test_a_lost_race_prepares_again_on_the_new_head(lake: Lake) -> None:
     def prepare(snapshot: LakeSnapshot, batches: Sequence[str]) -> Prepared[str]:
         heads.append(snapshot.token)
         if len(heads) == 1:
-            rival = open_committer(lake)
+            # Of another process: those of one take turns.
+            rival = open_committer(Lake(lake.data_dir, MODEL))
             rival.submit("rival", 1).result(10)
             rival.close()
         return append_names(snapshot, batches)
