@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,15 @@ class ScanFiles:
     hidden: tuple[tuple[str, int], ...] = ()
     columns: tuple[Column, ...] = ()
     is_known: bool = True
+
+    @property
+    def rows(self) -> int:
+        """Of all files together."""
+        return sum(file.rows for file in self.files)
+
+    def within(self, domains: Mapping[str, Domain]) -> ScanFiles:
+        """Those of the files that may hold a row whose columns have values of their domains."""
+        return replace(self, files=tuple(file for file in self.files if _may_match(file, domains)))
 
     @cached_property
     def settled(self) -> tuple[FileEntry, ...]:

@@ -28,8 +28,8 @@ from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
 from engine import keys, vintages
 from engine.execute import Database
+from engine.lookup import Known, Lookup
 from engine.lower import Statement
-from engine.stored import alive, alive_parameters
 
 
 class Verdict(Enum):
@@ -78,28 +78,6 @@ class News:
     rows: pa.Table
     verdicts: Sequence[Mapping[Verdict, int]]
 
-
-# The rows stored of the keys that come in: of each revision the one that wins. Joining by one number takes half the
-# time of joining by two columns.
-_KNOWN = """
-    WITH alive AS (
-        SELECT wanted.code, a.date, a.revision_date, a.value, a.is_deleted, a.seq
-        FROM ({alive}) a JOIN wanted ON a.series_id = wanted.series_id
-        WHERE a.date BETWEEN $earliest AND $latest
-    )
-    SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN incoming ON {point} = incoming.point
-    QUALIFY row_number() OVER (PARTITION BY code, date, revision_date ORDER BY seq DESC) = 1
-"""
-
-_KNOWN_SCHEMA = pa.schema(
-    [
-        ("code", pa.int32()),
-        ("date", ARROW_TYPES[Type.DATE]),
-        ("revision_date", ARROW_TYPES[Type.DATE]),
-        ("value", ARROW_TYPES[Type.DECIMAL]),
-        ("is_deleted", ARROW_TYPES[Type.BOOLEAN]),
-    ]
-)
 
 # Of the points without a revision date the ordinals of those that become a row dated today. `base` is what is known
 # before today at each one's turn. Once a row dated today exists, the point before it is what is known.
@@ -163,17 +141,17 @@ def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.da
 def _rows(
     database: Database,
     points: pa.Table,
-    known: pa.Table,
+    known: Known,
     incoming: Incoming,
     today: dt.date,
     counts: list[dict[Verdict, int]],
 ) -> pa.Table:
     """The rows that points come to; the verdicts are added to the counts."""
-    dated, known_today = _dated(database, points, known, today)
+    dated, known_today = _dated(database, points, known.rows, today)
     ordered = _in_key_order(dated)
     is_told = keys.ends_run(ordered.column("key"), ordered.column("batch"))
     told = ordered.filter(is_told)
-    kept, repeated = _without_repeats(database, told, known) if incoming.changes_only else (told, told.slice(0, 0))
+    kept, repeated = _without_repeats(database, told, known.rows) if incoming.changes_only else (told, told.slice(0, 0))
     verdicts = _verdicts(kept, known)
     _count(kept, verdicts, counts)
     for rows in (known_today, ordered.filter(pc.invert(is_told)), repeated):
@@ -182,7 +160,7 @@ def _rows(
     changes = changes.filter(keys.ends_run(changes.column("key")))
     rows = changes.select([name for name in INCOMING_SCHEMA.names if name != "ordinal"])
     if incoming.seen.num_rows:
-        rows = pa.concat_tables([rows, _closing_rows(database, changes, told, known, incoming)])
+        rows = pa.concat_tables([rows, _closing_rows(database, changes, told, known.rows, incoming)])
     return rows
 
 
@@ -191,13 +169,14 @@ def _last_of_each_key(rows: pa.Table) -> pa.Table:
     return rows.take(keys.last_of_each(key))
 
 
-def _after(known: pa.Table, rows: pa.Table) -> pa.Table:
+def _after(known: Known, rows: pa.Table) -> Known:
     """What is known once rows are stored."""
     fresh = rows.append_column("code", keys.codes(rows.column("series_id")))
     fresh = fresh.append_column("is_deleted", pa.repeat(pa.scalar(False), rows.num_rows))
-    fresh = fresh.append_column("key", keys.packed(fresh)).select(known.column_names)
-    stays = pc.invert(pc.is_in(known.column("key"), value_set=fresh.column("key")))
-    return pa.concat_tables([known.filter(stays), fresh])
+    fresh = fresh.append_column("key", keys.packed(fresh)).select(known.rows.column_names)
+    stays = pc.invert(pc.is_in(known.rows.column("key"), value_set=fresh.column("key")))
+    points = pa.chunked_array([*known.points.chunks, *keys.points(fresh).chunks], pa.int64())
+    return Known(pa.concat_tables([known.rows.filter(stays), fresh]), points)
 
 
 def _without_repeats(database: Database, told: pa.Table, known: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -216,18 +195,10 @@ def _closing_rows(
     return pa.table(columns, schema.names).cast(schema)
 
 
-def _known(database: Database, points: pa.Table, incoming: Incoming, stored: ScanFiles) -> pa.Table:
-    """The winning stored rows of the points' series and dates, with their packed `key`."""
-    known = _KNOWN_SCHEMA.empty_table()
-    if stored.files and points.num_rows:
-        span = pc.min_max(points.column("date")).as_py()
-        parameters = alive_parameters(stored) | {"earliest": span["min"], "latest": span["max"]}
-        codes = pc.index_in(incoming.on_record, value_set=incoming.series)
-        wanted = pa.table({"code": codes, "series_id": incoming.on_record})
-        inputs = {"incoming": pa.table({"point": keys.points(points)}), "wanted": wanted}
-        sql = _KNOWN.format(alive=alive(stored), point=keys.POINT)
-        known = database.transform(Statement(sql, parameters, stored.files), inputs)
-    return known.append_column("key", keys.packed(known))
+def _known(database: Database, points: pa.Table, incoming: Incoming, stored: ScanFiles) -> Known:
+    lookup = Lookup(database, points, incoming.series, incoming.on_record, stored)
+    by_others = incoming.changes_only or incoming.seen.num_rows or points.column("revision_date").null_count
+    return lookup.every_revision() if by_others else lookup.same_revisions()
 
 
 def _dated(database: Database, points: pa.Table, known: pa.Table, today: dt.date) -> tuple[pa.Table, pa.Table]:
@@ -253,14 +224,14 @@ def _in_key_order(points: pa.Table) -> pa.Table:
     return points.take(pc.sort_indices(key))  # a stable sort
 
 
-def _verdicts(ordered: pa.Table, known: pa.Table) -> pa.ChunkedArray:
+def _verdicts(ordered: pa.Table, known: Known) -> pa.ChunkedArray:
     """The position in VERDICTS of each point's, by what its row was just before: the point before it of the same key,
     else the stored row."""
     key, value = ordered.column("key"), ordered.column("value")
-    found = pc.index_in(key, value_set=known.column("key"))
-    is_stored = pc.equal(pc.fill_null(known.column("is_deleted").take(found), True), False)
+    found = pc.index_in(key, value_set=known.rows.column("key"))
+    is_stored = pc.equal(pc.fill_null(known.rows.column("is_deleted").take(found), True), False)
     repeats = keys.equals_previous(key)
-    before = pc.if_else(repeats, keys.previous(value), known.column("value").take(found))
+    before = pc.if_else(repeats, keys.previous(value), known.rows.column("value").take(found))
     unchanged = pc.and_(pc.or_(repeats, is_stored), _same(before, value))
     on_record = pc.or_(repeats, pc.is_valid(found))
     rules = (
@@ -281,10 +252,10 @@ def _same(left: pa.Array, right: pa.Array) -> pa.Array:
     return pc.or_(pc.fill_null(pc.equal(left, right), False), both_null)
 
 
-def _has_other_revisions(ordered: pa.Table, known: pa.Table) -> pa.Array:
+def _has_other_revisions(ordered: pa.Table, known: Known) -> pa.Array:
     """Whether the point's series and date were on record before it: stored, or told by an earlier point."""
     point = keys.without_revision(ordered.column("key"))
-    stored = pc.is_in(point, value_set=keys.without_revision(known.column("key")))
+    stored = pc.is_in(point, value_set=known.points)
     if not pc.any(keys.equals_previous(point), min_count=0).as_py():
         return stored
     first = ordered.append_column("point", point).group_by("point").aggregate([("ordinal", "min")])

@@ -35,6 +35,9 @@ def effective(files: ScanFiles) -> str:
 
 
 def alive(files: ScanFiles) -> str:
+    """Where no series was deleted, `seq` need not be read."""
+    if not files.hidden:
+        return effective(files)
     return _ALIVE.format(effective=effective(files))
 
 
@@ -45,6 +48,8 @@ def effective_parameters(files: ScanFiles) -> dict[str, Any]:
 
 def alive_parameters(files: ScanFiles) -> dict[str, Any]:
     """The parameters of `alive`."""
+    if not files.hidden:
+        return effective_parameters(files)
     hidden = {
         "hidden_series": [series for series, _ in files.hidden],
         "hidden_sequences": [sequence for _, sequence in files.hidden],
