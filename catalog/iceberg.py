@@ -56,7 +56,7 @@ class Lake:
         """
         self.model = model
         self.data_dir = data_dir.resolve()
-        self.turns = Turns()
+        self.turns = Turns(self.data_dir)
         if set("?#%") & set(str(self.data_dir)):
             raise StorageFailed("The data folder's path holds one of ? # %.", "Choose another FINLAKE_DATA_DIR.")
         with translated():

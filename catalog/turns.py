@@ -1,25 +1,41 @@
-"""Whose turn it is to commit, among the threads of one process.
+"""Whose turn it is to commit, among the threads of one process and the processes of one host.
 
-The catalog alone guards commits: of two that go upon one head it lets one through. Threads that know of one another
-need not race for it, though. A merge that takes longer than the time between two appends would never come through.
+The catalog alone guards commits: of two that go upon one head it lets one through. Those that know of one another need
+not race for it, though: a merge that takes longer than the time between two appends would never come through, and of
+many writers the slow ones would lose every time.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
-WAIT_SECONDS_MAX = 10.0
+from catalog.files import owned
+
+LOCK_FILE = "commit.lock"
+THREAD_SECONDS_MAX = 10.0
+PROCESS_SECONDS_MAX = 2.0
+POLL_SECONDS = 0.002
 
 
 class Turns:
-    """First come, first served. Whoever has waited too long for one that stands still goes on: that is a race again,
-    and no more."""
+    """First come, first served among threads; among processes whoever finds the lock free. Whoever has waited too long
+    for one that stands still goes on: that is a race again, and no more."""
 
-    def __init__(self, wait_seconds_max: float = WAIT_SECONDS_MAX) -> None:
-        self._wait_seconds_max = wait_seconds_max
+    def __init__(
+        self,
+        data_dir: Path,
+        thread_seconds_max: float = THREAD_SECONDS_MAX,
+        process_seconds_max: float = PROCESS_SECONDS_MAX,
+    ) -> None:
+        self._lock_path = data_dir / LOCK_FILE
+        self._thread_seconds_max = thread_seconds_max
+        self._process_seconds_max = process_seconds_max
+        self._is_patient = True
         self._lock = threading.Lock()
         self._line: deque[threading.Event] = deque()
 
@@ -30,11 +46,24 @@ class Turns:
         with self._lock:
             self._line.append(turn)
             self._line[0].set()
-        turn.wait(self._wait_seconds_max)
+        turn.wait(self._thread_seconds_max)
         try:
-            yield
+            with self._before_other_processes():
+                yield
         finally:
             with self._lock:
                 self._line.remove(turn)
                 if self._line:
                     self._line[0].set()
+
+    @contextmanager
+    def _before_other_processes(self) -> Generator[None]:
+        """One that stands still is waited for once, not at every turn."""
+        deadline = time.monotonic() + (self._process_seconds_max if self._is_patient else 0)
+        while True:
+            with owned(self._lock_path, wait=False) as mine:
+                if mine or time.monotonic() >= deadline:
+                    self._is_patient = mine
+                    yield
+                    return
+            time.sleep(POLL_SECONDS)

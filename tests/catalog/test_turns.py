@@ -26,8 +26,8 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_turns_come_in_order_and_one_at_a_time() -> None:
-    turns, told, inside = Turns(), list[int](), threading.Semaphore(1)
+def test_turns_come_in_order_and_one_at_a_time(tmp_path: Path) -> None:
+    turns, told, inside = Turns(tmp_path), list[int](), threading.Semaphore(1)
 
     def take(number: int) -> None:
         with turns.mine():
@@ -46,21 +46,57 @@ def test_turns_come_in_order_and_one_at_a_time() -> None:
     assert told == list(range(12))
 
 
-def test_a_failure_gives_the_turn_on() -> None:
-    turns = Turns()
+def test_a_failure_gives_the_turn_on(tmp_path: Path) -> None:
+    turns = Turns(tmp_path)
     with pytest.raises(ValueError, match="mine"), turns.mine():
         raise ValueError("mine")
     with turns.mine():
         pass
 
 
-def test_nobody_waits_for_ever_for_one_that_stands_still() -> None:
-    turns = Turns(wait_seconds_max=0.05)
+def test_nobody_waits_for_ever_for_one_that_stands_still(tmp_path: Path) -> None:
+    turns = Turns(tmp_path, thread_seconds_max=0.05, process_seconds_max=0.05)
     with turns.mine():
         other = threading.Thread(target=lambda: turns.mine().__enter__())
         other.start()
         other.join(10)
         assert not other.is_alive()
+
+
+def test_processes_take_turns_too(tmp_path: Path) -> None:
+    """The lock is of an open file, so that two of one process stand for two processes."""
+    inside, told = threading.Semaphore(1), list[int]()
+
+    def take(number: int) -> None:
+        turns = Turns(tmp_path)
+        for _ in range(10):
+            with turns.mine():
+                assert inside.acquire(blocking=False)
+                time.sleep(0.002)
+                inside.release()
+            told.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(told) == sorted([0, 1, 2] * 10)
+
+
+def test_a_process_that_stands_still_is_waited_for_once(tmp_path: Path) -> None:
+    still, other = Turns(tmp_path), Turns(tmp_path, process_seconds_max=0.2)
+
+    def seconds() -> float:
+        began = time.monotonic()
+        with other.mine():
+            return time.monotonic() - began
+
+    with still.mine():
+        assert [seconds() >= 0.2 for _ in range(3)] == [True, False, False]
+    seconds()
+    with still.mine():
+        assert seconds() >= 0.2, "it has come to life since, so it is waited for again"
 
 
 def test_a_merge_comes_through_between_commits_without_a_pause(tmp_path: Path) -> None:
