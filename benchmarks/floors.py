@@ -68,6 +68,8 @@ def _by_pyarrow(tables: Sequence[pa.Table], folder: Path) -> float:
 
 
 def _by_insert(tables: Sequence[pa.Table], folder: Path) -> float:
+    # What a run that broke off has left is no table to add to.
+    (folder / "floor.duckdb").unlink(missing_ok=True)
     with duckdb.connect(folder / "floor.duckdb", config={"threads": THREADS}) as connection:
         connection.register("block", tables[0])
         connection.execute("CREATE TABLE points AS SELECT * FROM block LIMIT 0")
