@@ -96,7 +96,7 @@ def _run(
 
 
 def lose(folder: Path, record: Path, chance: random.Random, share: float) -> int:
-    """Make the folder what it may be after the cut; how many files lost something. `share` is how likely each thing
+    """Make the folder what it may be after the cut; how many files lost something, locks aside. `share` is how likely each thing
     that was not synced is lost."""
     synced = json.loads(record.read_text())
     record.unlink()
@@ -108,7 +108,7 @@ def lose(folder: Path, record: Path, chance: random.Random, share: float) -> int
                 path.unlink()
             continue
         if name not in synced["entries"].get(str(path.parent), ()) and chance.random() < share:
-            lost += 1
+            lost += path.suffix != ".lock"  # a lock holds nothing: it is made again
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         elif path.is_file():
             lost += _tear(path, synced["sizes"].get(str(path), 0), chance, share)
