@@ -21,15 +21,14 @@ from engine.execute import Database
 from engine.lower import Statement
 from engine.stored import alive, alive_parameters
 
-# Of each revision the row that wins. Joining by one number takes half the time of joining by two columns.
+# Joining by one number takes half the time of joining by two columns.
 _ROWS = """
     WITH alive AS (
         SELECT wanted.code, a.date, a.revision_date, a.value, a.is_deleted, a.seq
         FROM ({alive}) a JOIN wanted ON a.series_id = wanted.series_id
         WHERE a.date BETWEEN $earliest AND $latest {revisions}
     )
-    SELECT code, date, revision_date, value, is_deleted FROM alive SEMI JOIN incoming ON {point} = incoming.point
-    QUALIFY row_number() OVER (PARTITION BY code, date, revision_date ORDER BY seq DESC) = 1
+    SELECT * FROM alive SEMI JOIN incoming ON {point} = incoming.point
 """
 _REVISIONS = "AND a.revision_date BETWEEN $first AND $last"
 
@@ -48,6 +47,7 @@ _SCHEMA = pa.schema(
         ("revision_date", ARROW_TYPES[Type.DATE]),
         ("value", ARROW_TYPES[Type.DECIMAL]),
         ("is_deleted", ARROW_TYPES[Type.BOOLEAN]),
+        ("seq", ARROW_TYPES[Type.LONG]),
     ]
 )
 
@@ -97,10 +97,18 @@ class Lookup:
 
     def _rows(self, files: ScanFiles, revisions: str = "", parameters: dict[str, Any] | None = None) -> pa.Table:
         found = self._run(_ROWS, files, parameters or {}, revisions=revisions) if files.files else _SCHEMA.empty_table()
-        return found.append_column("key", keys.packed(found))
+        return _winners(found.append_column("key", keys.packed(found))).drop_columns("seq")
 
     def _run(self, sql: str, files: ScanFiles, parameters: dict[str, Any], **parts: str) -> pa.Table:
         span = pc.min_max(self._points.column("date")).as_py()
         bound = alive_parameters(files) | {"earliest": span["min"], "latest": span["max"]} | parameters
         text = sql.format(alive=alive(files), point=keys.POINT, **parts)
         return self._database.transform(Statement(text, bound, files.files), self._inputs)
+
+
+def _winners(rows: pa.Table) -> pa.Table:
+    """Of the rows of each key the one of the greatest sequence. Mostly each key has one row: then nothing is sorted."""
+    if pc.count_distinct(rows.column("key")).as_py() == rows.num_rows:
+        return rows
+    ordered = rows.take(pc.sort_indices(rows.column("seq")))
+    return ordered.take(keys.last_of_each(ordered.column("key")))

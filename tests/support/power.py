@@ -96,7 +96,78 @@ def _run(
 
 
 def lose(folder: Path, record: Path, chance: random.Random, share: float) -> int:
-    """Make the folder what it may be after the cut; how many files lost something. `share` is how likely each thing
+    """Make the folder what it may be after the cut; how many files lost something, locks aside. `share` is how likely
+    each thing that was not synced is lost."""
+    synced = json.loads(record.read_text())
+            self._sizes, self._entries = synced["sizes"], synced["entries"]
+        else:
+            self._sizes = {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+            self._entries = {str(path): _names(path) for path in (folder, *folder.rglob("*")) if path.is_dir()}
+
+    def told(self, done: str, path: str) -> None:
+        if done != "fsynced":
+            return
+        if Path(path).is_dir():
+            self._entries[path] = _names(Path(path))
+        else:
+            self._sizes[path] = Path(path).stat().st_size
+
+    def save(self) -> None:
+        self._record.write_text(json.dumps({"sizes": self._sizes, "entries": self._entries}))
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def cut(
+    step: int,
+    without: Collection[Synced],
+    folder: Path,
+    record: Path,
+    work: Callable[..., None],
+    *given: Any,
+    kinds: Collection[str] = (),
+) -> bool:
+    """Whether `work(folder, *given)` was killed at a step; false where it went through before.
+
+    `without` are the kinds of fsync that do nothing. `record` then tells `lose` what a power cut takes, also of what
+    earlier calls left; without that call it was a kill.
+    """
+    return not ended(started(_run, (step, kinds), tuple(without), folder, record, work, given))
+
+
+def _run(
+    at: tuple[int, Collection[str]],
+    without: tuple[Synced, ...],
+    folder: Path,
+    record: Path,
+    work: Callable[..., None],
+    given: tuple[Any, ...],
+) -> None:
+    disk = Disk(folder, record)
+    stop = at_step(at[0], lambda: (disk.save(), os._exit(CRASHED)), at[1])
+
+    def told(done: str, subject: str) -> None:
+        disk.told(done, subject)
+        stop(done, subject)
+
+    watch(told)
+    watched = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        kind = "folder" if Path(f"/proc/self/fd/{descriptor}").is_dir() else "file"
+        if kind not in without:
+            watched(descriptor)
+
+    os.fsync = fsync
+    work(folder, *given)
+    disk.save()
+    os._exit(0)
+
+
+def lose(folder: Path, record: Path, chance: random.Random, share: float) -> int:
+    """Make the folder what it may be after the cut; how many files lost something, locks aside. `share` is how likely each thing
     that was not synced is lost."""
     synced = json.loads(record.read_text())
     record.unlink()
@@ -108,7 +179,7 @@ def lose(folder: Path, record: Path, chance: random.Random, share: float) -> int
                 path.unlink()
             continue
         if name not in synced["entries"].get(str(path.parent), ()) and chance.random() < share:
-            lost += 1
+            lost += path.suffix != ".lock"  # a lock holds nothing: it is made again
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         elif path.is_file():
             lost += _tear(path, synced["sizes"].get(str(path), 0), chance, share)
