@@ -114,9 +114,15 @@ def _stands_still(pid: int | None) -> bool:
 
 
 def _stopped(step: int, kinds: Collection[str], work: Work, arguments: tuple[Any, ...]) -> None:
-    watch(at_step(step, lambda: os.kill(os.getpid(), signal.SIGSTOP), kinds))
+    watch(at_step(step, _stand_still, kinds))
     work(*arguments)
     os._exit(0)
+
+
+def _stand_still() -> None:
+    """Any thread may take the signal, and later than it was sent: this one goes no further meanwhile."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.2)
 
 
 def ended(process: BaseProcess) -> bool:
