@@ -61,8 +61,11 @@ class Settings(BaseSettings):
     maintenance_memory: str = Field(
         default="512MB", description="Memory that a background merge may hold, as DuckDB writes it."
     )
-    delta_files_max: int = Field(default=8, ge=1, description="Fresh files of a partition that wait for a delta merge.")
+    delta_files_max: int = Field(default=4, ge=1, description="Fresh files of a partition that wait for a delta merge.")
     delta_rows_max: int = Field(default=1_000_000, ge=1, description="Delta rows of a partition that make it merge.")
+    base_merge_share: float = Field(
+        default=0.5, gt=0, description="Deltas of a partition, by rows of its base, that make a base merge at once."
+    )
     base_merge_seconds: float = Field(
         default=900, ge=0, description="Age of deltas that makes a base merge, so that a quiet lake has none."
     )

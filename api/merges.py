@@ -47,7 +47,9 @@ class MergeFigures:
 
 
 def merge_rules(settings: Settings) -> MergeRules:
-    return MergeRules(settings.delta_files_max, settings.base_merge_seconds, settings.delta_rows_max)
+    return MergeRules(
+        settings.delta_files_max, settings.base_merge_seconds, settings.delta_rows_max, settings.base_merge_share
+    )
 
 
 def merge_database(lake: Lake, limits: Limits, threads: int, memory: str) -> Database:

@@ -29,7 +29,7 @@ class MergeRules:
     fresh_files_max: int
     age_seconds_max: float
     rows_max: int
-    base_share: float = 0.1
+    base_share: float
     share_rows_min: int = 20_000
 
 

@@ -14,7 +14,7 @@ from catalog.maintenance import BUNDLE_ROWS_MAX, bundles, recent_from
 from catalog.model import BASE_LEVEL, DATA_POINTS, DELTA_LEVEL
 from catalog.snapshot import LakeSnapshot, TableSnapshot
 
-RULES = MergeRules(fresh_files_max=4, age_seconds_max=900, rows_max=1_000_000)
+RULES = MergeRules(fresh_files_max=4, age_seconds_max=900, rows_max=1_000_000, base_share=0.1)
 EMPTY = Debt("data_points", "0", 0, 0, 0, 0, 0, 0)
 YEARS = (dt.date(2000, 1, 1), dt.date(2026, 1, 1))
 
