@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -21,7 +22,11 @@ from pyiceberg.io import OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from typing_extensions import override
 
+from catalog.errors import StorageFailed
+
 BUFFER_BYTES = 2**20
+EXCLUSIVE_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.01
 
 # Directories of which this process knows that they survive a power cut.
 _durable: set[Path] = set()
@@ -99,10 +104,20 @@ def _doubtful(directory: Path) -> list[Path]:
 
 @contextmanager
 def exclusive(directory: Path) -> Generator[None]:
-    """Waits until no other process or thread is inside, on one host. A crash lets the next one in."""
+    """Waits until no other process or thread is inside, on one host. A crash lets the next one in.
+
+    Raises StorageFailed where one inside stands still.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    deadline = time.monotonic() + EXCLUSIVE_SECONDS_MAX
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _locked(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if time.monotonic() >= deadline:
+                raise StorageFailed(
+                    f"Another process has been opening the data folder for {EXCLUSIVE_SECONDS_MAX:.0f} s.",
+                    "See whether it hangs; once it has ended, start again.",
+                )
+            time.sleep(POLL_SECONDS)
         yield
     finally:
         os.close(descriptor)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog import files
 from catalog.errors import StorageFailed
 from catalog.files import DurableFileIO
 from catalog.iceberg import Lake, translated
@@ -104,3 +105,12 @@ def test_a_folder_that_urls_cannot_name_is_refused(tmp_path: Path, name: str) ->
 def test_a_folder_with_a_blank_works(tmp_path: Path) -> None:
     Lake(tmp_path / "a b", MODEL).close()
     assert (tmp_path / "a b" / "warehouse" / "finlake").is_dir()
+
+
+def test_an_opening_that_stands_still_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "EXCLUSIVE_SECONDS_MAX", 0.1)
+    with files.exclusive(tmp_path), pytest.raises(StorageFailed, match="has been opening the data folder"):
+        Lake(tmp_path, MODEL)
+    Lake(tmp_path, MODEL).close()

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.steps import VISIBLE, Told, label, watch
+from tests.support.steps import VISIBLE, Told, label, watch, watch_opened
 
 CRASHED = 9
 STEPS_MAX = 500
@@ -114,7 +114,7 @@ def _stands_still(pid: int | None) -> bool:
 
 
 def _stopped(step: int, kinds: Collection[str], work: Work, arguments: tuple[Any, ...]) -> None:
-    watch(at_step(step, _stand_still, kinds))
+    watch_opened(at_step(step, _stand_still, kinds))
     work(*arguments)
     os._exit(0)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,8 +19,9 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 
 from api.ingest.service import IngestService
+from catalog import evolution, iceberg
 from catalog.commit import Committer
-from catalog.files import DurableFile, DurableStream
+from catalog.files import DurableFile, DurableStream, exclusive
 
 # Told of a step as it happens: what is done, and to which path or table.
 Told: TypeAlias = Callable[[str, str], None]
@@ -42,6 +44,24 @@ def watch(told: Told) -> None:
     _wrap(IngestService, "_receipt", told, ("reply", ""), lambda *_: "batch")
     event.listen(Engine, "before_cursor_execute", _note_table)
     _wrap(DefaultDialect, "do_commit", told, ("commit", "committed"), lambda _, connection: _table_of(connection))
+
+
+def watch_opened(told: Told) -> None:
+    """The same, but of steps within the opening of a lake: nobody else may open it meanwhile."""
+    opening: list[Path] = []
+
+    @contextmanager
+    def noted(directory: Path) -> Generator[None]:
+        with exclusive(directory):
+            opening.append(directory)
+            try:
+                yield
+            finally:
+                opening.pop()
+
+    for module in (iceberg, evolution):
+        module.exclusive = noted  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage]
+    watch(lambda done, subject: None if opening else told(done, subject))
 
 
 def label(done: str, subject: str) -> str:
