@@ -109,7 +109,7 @@ def paused(process: BaseProcess, seconds: float) -> bool:
 def _stands_still(pid: int | None) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it has ended, also between opening and reading
         return False
 
 
