@@ -9,14 +9,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support.crashing import ended, killed_at, paused, started, stopped_at
 from tests.support.history import check_history, converse, told
 from tests.support.keeping import PASSES
-from tests.support.posting import acknowledged, check, expire, faults, merge, post
+from tests.support.posting import Checked, acknowledged, check, expire, faults, merge, post
 from tests.support.power import cut, lose
 from tests.support.storming import beside, expire_until, merge_until, states_still_hold, write_until_done
 from tests.support.warehouse import warehouse
@@ -33,6 +33,7 @@ class _Crawler:
 
     folder: Path
     sent: int = 0
+    checked: Checked = field(default_factory=Checked)
 
     @property
     def acks(self) -> Path:
@@ -56,7 +57,8 @@ class _Crawler:
     def check(self, *, ordered: bool = True) -> None:
         """Where nothing was sent yet there is nothing to look for."""
         if self.sent:
-            check(self.lake, self.acks, range(1, self.sent + 1), ordered=ordered)
+            batches = range(1, self.sent + 1)
+            self.checked = check(self.lake, self.acks, batches, ordered=ordered, before=self.checked)
 
 
 def crash_points(chance: random.Random, folder: Path, turns: int = 12) -> str:

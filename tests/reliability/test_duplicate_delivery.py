@@ -38,3 +38,14 @@ def test_after_a_crash_and_the_expiry_of_its_snapshot(tmp_path: Path) -> None:
         write(opened, 2)
         assert register(opened) == 5
     check(lake, acks, range(1, 6))
+
+
+def test_a_batch_that_came_late_stays_the_newest(tmp_path: Path) -> None:
+    """Batch 1 was lost and nobody looked; 2 was sent, then 1 again: the register says 1, now and at the next look."""
+    lake, acks = tmp_path / "lake", tmp_path / "acks"
+    post(lake, acks, (2,))
+    checked = check(lake, acks, (1, 2))
+    assert checked.register == 1
+    assert check(lake, acks, (1, 2), before=checked) == checked
+    post(lake, acks, (3,))
+    assert check(lake, acks, (1, 2, 3), before=checked).register == 3

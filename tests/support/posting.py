@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,21 @@ def register(lake: Warehouse) -> int:
     return next((int(row["value"]) for row in rows if names[row["series_id"]] == REGISTER), 0)
 
 
-def check(folder: Path, acks: Path, batches: Iterable[int], *, ordered: bool = True) -> None:
+@dataclass(frozen=True)
+class Checked:
+    """What the last check left: the batches that it saw to be in the lake, 1 to `batches`, and what the register said
+    after it. A batch that was lost and sent again is newer than those that had been sent after it."""
+
+    batches: int = 0
+    register: int = 0
+
+
+def check(
+    folder: Path, acks: Path, batches: Iterable[int], *, ordered: bool = True, before: Checked = Checked()
+) -> Checked:
     """After a crash of whoever posted `batches`: what was acknowledged is there, nothing in part, and all of it once
-    after the crawler has sent everything again. `ordered` says that it was posted in this order."""
+    after the crawler has sent everything again. `ordered` says that it was posted in this order since the check
+    before."""
     sent = list(batches)
     told = acknowledged(acks)
     with warehouse(folder) as lake:
@@ -100,12 +113,14 @@ def check(folder: Path, acks: Path, batches: Iterable[int], *, ordered: bool = T
         assert set(held.values()) <= {ROWS - 1}, f"a batch is torn or doubled: {held}"
         assert set(told) <= set(held) <= set(sent)
         last = register(lake)
-        assert last == max(held, default=0) or not ordered
+        assert last == max((batch for batch in held if batch > before.batches), default=before.register) or not ordered
         for batch in sent:
             write(lake, batch)
         assert batches_in(lake) == dict.fromkeys(sent, ROWS - 1)
         missing = [batch for batch in sent if batch not in held]
-        assert register(lake) == [last, *missing][-1], "an old batch that was sent again outranks a newer one"
+        settled = Checked(max(sent), register(lake))
+        assert settled.register == [last, *missing][-1], "an old batch that was sent again outranks a newer one"
+        return settled
 
 
 def faults(lake: Warehouse) -> tuple[Fault, ...]:
