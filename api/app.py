@@ -96,7 +96,7 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     committer = Committer(
         lake,
         snapshots,
-        Preparer(database, batches, clock),
+        Preparer(database, batches, clock, limits.held_points_max),
         batches,
         alone=lambda batch: batch.is_alone,
         pending_bytes_max=limits.pending_bytes_max,

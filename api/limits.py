@@ -16,6 +16,11 @@ class Limits(BaseSettings):
     text_characters_max: int = Field(default=10_000, ge=1, description="Length of one text of a source or series.")
     name_characters_max: int = Field(default=200, ge=1, description="Length of a source's name or an external id.")
     pending_bytes_max: int = Field(default=256 * 2**20, ge=1, description="Bodies that wait for their commit.")
+    held_points_max: int = Field(
+        default=10_000_000,
+        ge=1,
+        description="Points that the writer holds in memory, 4 bytes each, not to look them up.",
+    )
     receipts_max: int = Field(default=1_000_000, ge=1, description="Receipts on record; beyond it the oldest go.")
     debt_files_max: int = Field(
         default=100, ge=1, description="Delta files of one partition beyond which posts wait for merges."

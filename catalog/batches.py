@@ -61,8 +61,7 @@ class BatchLog:
         self._snapshots = snapshots
         self._clock = clock
         self._told: dict[int, Mapping[str, BatchRecord]] = {}
-        with lake.transaction() as connection:
-            _METADATA.create_all(connection)
+        lake.make_missing(_METADATA)
 
     def get(self, id_: str) -> BatchRecord | None:
         """The record on file under an id."""

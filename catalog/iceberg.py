@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
-from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, MetaData, event, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
 from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root
 from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
+from catalog.sql_catalog import ParsedOnceCatalog
 from catalog.turns import Turns
 
 NAMESPACE = "finlake"
@@ -93,6 +94,14 @@ class Lake:
         with translated(), self._catalog.engine.begin() as connection:
             yield connection
 
+    def make_missing(self, tables: MetaData) -> None:
+        """Make tables of our own that are not there yet. Nothing is looked up before: a rival could be in between."""
+        with self.transaction() as connection:
+            for table in tables.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
+
     def relative(self, location: str) -> str:
         """The path of a stored file below the data folder. Raises StorageDamaged where it lies elsewhere."""
         path = location.removeprefix("file://")
@@ -102,7 +111,7 @@ class Lake:
 
     def read_metadata(self, location: str) -> TableMetadata:
         with reading(location):
-            return FromInputFile.table_metadata(self.io.new_input(location))
+            return self._catalog.metadata_at(location)
 
     def close(self) -> None:
         self._catalog.engine.dispose()
@@ -147,11 +156,11 @@ def _file_name(error: FileNotFoundError) -> str:
     return Path(str(error.filename or error).rsplit(": ", 1)[-1]).name
 
 
-def _open_catalog(data_dir: Path) -> SqlCatalog:
+def _open_catalog(data_dir: Path) -> ParsedOnceCatalog:
     database = data_dir / "catalog.db"
     warehouse = data_dir / "warehouse"
     make_durable_directory(warehouse)
-    catalog = SqlCatalog(
+    catalog = ParsedOnceCatalog(
         NAMESPACE,
         uri=f"sqlite:///{database}?timeout={BUSY_SECONDS}",
         warehouse=f"file://{warehouse}",
@@ -180,7 +189,7 @@ def _end_transaction(connection: Any, _: Any) -> None:
         connection.rollback()
 
 
-def _create_if_missing(catalog: SqlCatalog, table: Table, width: int) -> None:
+def _create_if_missing(catalog: ParsedOnceCatalog, table: Table, width: int) -> None:
     with reading(f"metadata of {table.name}"):
         if catalog.table_exists((NAMESPACE, table.name)):
             return

@@ -119,8 +119,7 @@ class Ledger:
     def __init__(self, lake: Lake, witness: Witness = witnessed) -> None:
         self._lake = lake
         self._witness = witness
-        with lake.transaction() as connection:
-            _METADATA.create_all(connection)
+        lake.make_missing(_METADATA)
 
     def age(self) -> float:
         """Seconds of the lake's life that were witnessed, up to now."""

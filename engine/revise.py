@@ -16,7 +16,7 @@ packs series, date and revision date and sorts as they do.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -28,6 +28,7 @@ from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
 from engine import keys, vintages
 from engine.execute import Database
+from engine.held import SeriesPoints
 from engine.lookup import Known, Lookup
 from engine.lower import Statement
 
@@ -119,13 +120,17 @@ _CHANGED_TODAY = """
 """
 
 
-def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.date) -> News:
-    """What is to be stored, and the verdicts. `stored` are the files that may hold rows of the same keys.
+Held = Callable[[Sequence[str]], Mapping[str, SeriesPoints]]
+
+
+def news(database: Database, incoming: Incoming, stored: ScanFiles, today: dt.date, held: Held) -> News:
+    """What is to be stored, and the verdicts. `stored` are the files that may hold rows of the same keys; `held` tells
+    the points on file of those of some series that memory holds.
 
     Raises OverflowError for more series than a key has room for, and the errors of the database.
     """
     points = incoming.points.append_column("code", keys.codes(incoming.points.column("series_id")))
-    known = _known(database, points, incoming, stored)
+    known = _known(database, points, incoming, stored, held)
     counts = [dict.fromkeys(VERDICTS, 0) for _ in range(1 + (pc.max(points.column("batch")).as_py() or 0))]
     steps = [points]
     if len(counts) > 1 and vintages.shared(points, incoming.seen):
@@ -195,10 +200,10 @@ def _closing_rows(
     return pa.table(columns, schema.names).cast(schema)
 
 
-def _known(database: Database, points: pa.Table, incoming: Incoming, stored: ScanFiles) -> Known:
+def _known(database: Database, points: pa.Table, incoming: Incoming, stored: ScanFiles, held: Held) -> Known:
     lookup = Lookup(database, points, incoming.series, incoming.on_record, stored)
     by_others = incoming.changes_only or incoming.seen.num_rows or points.column("revision_date").null_count
-    return lookup.every_revision() if by_others else lookup.same_revisions()
+    return lookup.every_revision() if by_others else lookup.same_revisions(held(incoming.on_record.to_pylist()))
 
 
 def _dated(database: Database, points: pa.Table, known: pa.Table, today: dt.date) -> tuple[pa.Table, pa.Table]:

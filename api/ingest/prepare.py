@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ from catalog.scan import Domain, ScanRequest, prune
 from catalog.schemas import arrow_schema
 from catalog.snapshot import LakeSnapshot
 from engine.execute import Database
+from engine.held import HeldPoints
 from engine.revise import INCOMING_SCHEMA, Incoming, Verdict, news
 from engine.tombstones import tombstones
 from engine.vintages import seen_vintages
@@ -44,8 +46,11 @@ class _Applied:
 class Preparer:
     """The `prepare` of the committer. `clock` gives the present instant in UTC."""
 
-    def __init__(self, database: Database, batches: BatchLog, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, database: Database, batches: BatchLog, clock: Callable[[], dt.datetime], held_points_max: int
+    ) -> None:
         self._database = database
+        self._held = HeldPoints(database, held_points_max)
         self._batches = batches
         self._clock = clock
         self._sources = Registry(SOURCES)
@@ -94,7 +99,7 @@ class Preparer:
             return {}, [_judged(outcome, {}) for outcome in outcomes]
         # A new series has no rows: looking for them would cost the more, the more there is stored of others.
         stored = prune(snapshot, ScanRequest(DATA_POINTS.name, _key_domains(incoming)))
-        found = news(self._database, incoming, stored, now.date())
+        found = news(self._database, incoming, stored, now.date(), partial(self._held.of, snapshot))
         judged = [_judged(outcome, counts) for outcome, counts in zip(outcomes, found.verdicts, strict=True)]
         rows = {DATA_POINTS.name: _with_bookkeeping(found.rows, DATA_POINTS, now)}
         if incoming.changes_only:

@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
 from catalog import files
 from catalog.errors import StorageFailed
 from catalog.files import DurableFileIO
 from catalog.iceberg import Lake, translated
+from catalog.ledger import Ledger
 from catalog.model import DATA_POINTS, MODEL
+from tests.support.warehouse import warehouse
 
 
 def _recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -114,3 +117,13 @@ def test_an_opening_that_stands_still_is_not_waited_for_without_end(
     with files.exclusive(tmp_path), pytest.raises(StorageFailed, match="has been opening the data folder"):
         Lake(tmp_path, MODEL)
     Lake(tmp_path, MODEL).close()
+
+
+def test_a_table_that_a_rival_has_just_made_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks before it makes a table sees none here, as where the rival makes it in between."""
+    with warehouse(tmp_path):
+        pass
+    monkeypatch.setattr(SQLiteDialect, "has_table", lambda *_, **__: False)
+    with warehouse(tmp_path) as lake:
+        assert lake.services.batches.get("nobody") is None
+        assert Ledger(lake.services.lake).tags() == ()

@@ -1,0 +1,161 @@
+"""Which points are on file of the series that are posted again and again, held in memory: to tell a new point from a
+revision, and a revision from a correction, mostly no file need be read then.
+
+A point stays on file as long as its series lives. So what is held only grows, by the rows of the files that have come
+since it was brought up to date, whoever wrote them; a series that was deleted meanwhile is read anew.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from cachetools import LRUCache
+
+from catalog.entries import FileEntry
+from catalog.model import DATA_POINTS
+from catalog.scan import Domain, ScanFiles, ScanRequest, prune, scan_files
+from catalog.snapshot import LakeSnapshot
+from engine.execute import JOINED_VALUES_MAX, Database
+from engine.lower import Statement
+from engine.stored import alive, alive_parameters
+
+# For more series at once one scan of them all is less work than a look at what is held of each.
+SERIES_MAX = JOINED_VALUES_MAX
+SERIES_REMEMBERED_MAX = 100_000
+# What holding a series takes beside its points, in points.
+SERIES_OVERHEAD = 100
+NEVER_HIDDEN = -1
+
+_POINTS = """
+    SELECT wanted.place, list(DISTINCT a.date) AS days, max(a.revision_date) AS last_revision
+    FROM ({alive}) a JOIN wanted ON a.series_id = wanted.series_id
+    {since}
+    GROUP BY wanted.place
+"""
+_SINCE = "WHERE a.seq > $through"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoints:
+    """The points on file of one series: `days` are their dates, in any order, `last_revision` is the greatest revision
+    date of them all, None where there are none. Rows up to the sequence `hidden` are of a deleted life."""
+
+    days: pa.Array
+    last_revision: dt.date | None
+    hidden: int
+
+    def with_more(self, more: SeriesPoints) -> SeriesPoints:
+        fresh = more.days.filter(pc.invert(pc.is_in(more.days, value_set=self.days)))
+        revisions = [each for each in (self.last_revision, more.last_revision) if each is not None]
+        days = pa.concat_arrays([self.days, fresh]) if len(fresh) else self.days
+        return replace(self, days=days, last_revision=max(revisions, default=None))
+
+
+class HeldPoints:
+    """At most `points_max` points, those of series that were posted longest ago going first. For one thread.
+
+    A series is read whole only when it is asked for the second time: many are posted once and never again.
+    """
+
+    def __init__(self, database: Database, points_max: int) -> None:
+        self._database = database
+        self._points_max = points_max
+        self._held: LRUCache[str, SeriesPoints] = LRUCache(points_max, getsizeof=_size)
+        self._asked: LRUCache[str, None] = LRUCache(SERIES_REMEMBERED_MAX)
+        self._through = 0
+
+    @property
+    def points(self) -> float:
+        """How many are held, what holding a series takes counted in points."""
+        return self._held.currsize
+
+    def of(self, snapshot: LakeSnapshot, series: Sequence[str]) -> Mapping[str, SeriesPoints]:
+        """What a snapshot holds of some series, by id, as far as it is held in memory or worth being held from now on.
+
+        The snapshot is none older than the one before. Raises the errors of the database.
+        """
+        if len(series) > SERIES_MAX:
+            return {}
+        self._bring_up(snapshot)
+        found = {id_: held for id_ in series if (held := self._alive(snapshot, id_)) is not None}
+        missing = [id_ for id_ in series if id_ not in found]
+        again = [id_ for id_ in missing if id_ in self._asked]
+        self._asked.update(dict.fromkeys(missing))
+        if again:
+            read = self._read(prune(snapshot, _request(again)), again)
+            nothing = SeriesPoints(pa.array([], pa.date32()), None, NEVER_HIDDEN)
+            for id_ in again:
+                found[id_] = replace(read.get(id_, nothing), hidden=_hidden(snapshot, id_))
+                self._hold(id_, found[id_])
+        return found
+
+    def _bring_up(self, snapshot: LakeSnapshot) -> None:
+        """Take in the rows that are newer than what is held; where that is too many, let all go."""
+        table = snapshot.tables[DATA_POINTS.name]
+        fresh = sorted(_newer(table.files, self._through), key=lambda file: (file.sequence, file.path))
+        if sum(file.rows for file in fresh) > self._points_max:
+            self._held.clear()
+        if fresh and self._held:
+            hidden = tuple((id_, sequence) for id_, sequence in snapshot.hidden.items() if id_ in self._held)
+            files = scan_files(table, tuple(fresh), hidden)
+            for id_, more in self._read(files, list(self._held), self._through).items():
+                if (held := self._held.get(id_)) is not None:
+                    self._hold(id_, held.with_more(more))
+        self._through = table.sequence
+
+    def _alive(self, snapshot: LakeSnapshot, id_: str) -> SeriesPoints | None:
+        held = self._held.get(id_)
+        return held if held is not None and held.hidden == _hidden(snapshot, id_) else None
+
+    def _hold(self, id_: str, points: SeriesPoints) -> None:
+        if _size(points) <= self._points_max:
+            self._held[id_] = points
+        else:
+            self._held.pop(id_, None)
+
+    def _read(self, files: ScanFiles, series: Sequence[str], through: int | None = None) -> Mapping[str, SeriesPoints]:
+        """The points of some series in some files, in rows of a sequence above `through` alone where that is given."""
+        if not files.files:
+            return {}
+        places = pa.array(range(len(series)), pa.int32())
+        wanted = pa.table({"place": places, "series_id": pa.array(series, pa.string())})
+        bound: dict[str, Any] = dict(alive_parameters(files))
+        if through is not None:
+            bound["through"] = through
+        sql = _POINTS.format(alive=alive(files), since="" if through is None else _SINCE)
+        found = self._database.transform(Statement(sql, bound, files.files), {"wanted": wanted})
+        return {series[place]: points for place, points in _by_place(found)}
+
+
+def _size(points: SeriesPoints) -> int:
+    return len(points.days) + SERIES_OVERHEAD
+
+
+def _request(series: Iterable[str]) -> ScanRequest:
+    return ScanRequest(DATA_POINTS.name, {"series_id": Domain(values=tuple(sorted(series)))})
+
+
+def _hidden(snapshot: LakeSnapshot, id_: str) -> int:
+    return snapshot.hidden.get(id_, NEVER_HIDDEN)
+
+
+def _newer(files: Iterable[FileEntry], through: int) -> Iterator[FileEntry]:
+    """The files that may hold a row of a greater sequence: a merged file can be newer than all of its rows."""
+    for file in files:
+        greatest = file.bounds["seq"][1] if "seq" in file.bounds else file.sequence
+        if greatest > through:
+            yield file
+
+
+def _by_place(found: pa.Table) -> Iterator[tuple[int, SeriesPoints]]:
+    days = found.column("days").combine_chunks()
+    for at, row in enumerate(found.select(["place", "last_revision"]).to_pylist()):
+        own = days[at].values
+        # A copy: what is held of one series must not keep the memory of all others that were read with it.
+        own = own.take(pa.arange(0, len(own)))
+        yield row["place"], SeriesPoints(own, row["last_revision"], NEVER_HIDDEN)

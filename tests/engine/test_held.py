@@ -1,0 +1,134 @@
+"""What the writer holds in memory of the points on file says the same as the files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from api.problems import Problem
+from catalog.identity import series_id
+from catalog.snapshot import LakeSnapshot
+from engine.held import SERIES_OVERHEAD, HeldPoints, SeriesPoints
+from tests.support.warehouse import Warehouse, warehouse
+
+NAMES = tuple("ABCDEF")
+IDS = tuple(sorted(series_id("S", name) for name in NAMES))
+FIRST = dt.date(2020, 1, 1)
+
+Facts = Mapping[str, tuple[frozenset[dt.date], dt.date | None]]
+
+
+def day(number: int) -> dt.date:
+    return FIRST + dt.timedelta(days=number)
+
+
+def post(lake: Warehouse, chance: random.Random, count: int = 12) -> None:
+    points = [
+        {
+            "source": "S",
+            "external_id": chance.choice(NAMES),
+            "date": str(day(chance.randrange(30))),
+            "value": chance.choice([None, *range(5)]),
+            "revision_date": str(day(50 + chance.randrange(40))),
+        }
+        for _ in range(count)
+    ]
+    lake.write({"data_points": points})
+
+
+def one_step(lake: Warehouse, other: Warehouse, chance: random.Random) -> None:
+    match chance.choice(("post", "post", "post", "other", "delta", "base", "delete", "points")):
+        case "post":
+            post(lake, chance)
+        case "other":
+            post(other, chance)
+        case "delta":
+            other.delta_merge()
+        case "base":
+            lake.compact()
+        case "delete":
+            with suppress(Problem):  # there may be no such series, or no longer
+                lake.delete_series(chance.choice(IDS))
+        case _:
+            with suppress(Problem):
+                lake.delete_points(chance.choice(IDS), day(chance.randrange(30)), day(30))
+
+
+def on_file(snapshot: LakeSnapshot) -> Facts:
+    """By reading every file, one row after another."""
+    days: dict[str, set[dt.date]] = {id_: set() for id_ in IDS}
+    revisions: dict[str, set[dt.date]] = {id_: set() for id_ in IDS}
+    for file in snapshot.tables["data_points"].files:
+        for row in pq.read_table(file.path).to_pylist():
+            id_, sequence = row["series_id"], file.sequence if row["seq"] is None else row["seq"]
+            if sequence > snapshot.hidden.get(id_, -1):
+                days[id_].add(row["date"])
+                revisions[id_].add(row["revision_date"])
+    return {id_: (frozenset(days[id_]), max(revisions[id_], default=None)) for id_ in IDS}
+
+
+def told(held: Mapping[str, SeriesPoints]) -> Facts:
+    for points in held.values():
+        assert len(points.days) == len(set(points.days.to_pylist())), "a day is held twice"
+    return {id_: (frozenset(points.days.to_pylist()), points.last_revision) for id_, points in held.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_held_is_what_is_on_file(tmp_path: Path, seed: int) -> None:
+    """Whoever wrote, merged or deleted, in whatever order, and whichever series were asked for when."""
+    chance, from_memory = random.Random(seed), 0
+    with warehouse(tmp_path) as lake, warehouse(tmp_path) as other:
+        held = HeldPoints(lake.services.database, 10_000)
+        for _ in range(30):
+            for _ in range(chance.randrange(3)):
+                one_step(lake, other, chance)
+            snapshot = lake.engine.snapshots.current()
+            asked = chance.sample(IDS, chance.randint(1, 4))
+            found = told(held.of(snapshot, asked))
+            expected = on_file(snapshot)
+            assert found == {id_: expected[id_] for id_ in found}
+            assert set(found) <= set(asked)
+            from_memory += len(found)
+    assert from_memory > 30
+
+
+def test_a_series_is_held_from_the_second_time_on(tmp_path: Path) -> None:
+    with warehouse(tmp_path) as lake:
+        post(lake, random.Random(1), 100)
+        held, snapshot = HeldPoints(lake.services.database, 10_000), lake.engine.snapshots.current()
+        assert held.of(snapshot, IDS[:2]) == {}
+        assert set(held.of(snapshot, IDS[1:3])) == {IDS[1]}
+        assert set(held.of(snapshot, IDS)) == set(IDS[:3])
+
+
+def test_no_more_is_held_than_may_be(tmp_path: Path) -> None:
+    """What does not fit is read each time, and right."""
+    chance = random.Random(2)
+    with warehouse(tmp_path) as lake:
+        for points_max in (1, 150, 300):
+            held = HeldPoints(lake.services.database, points_max)
+            for _ in range(5):
+                post(lake, chance)
+                snapshot = lake.engine.snapshots.current()
+                found, expected = told(held.of(snapshot, IDS)), on_file(snapshot)
+                assert found == {id_: expected[id_] for id_ in found}
+                assert held.points <= points_max
+
+
+def test_after_more_news_than_may_be_held_all_is_let_go(tmp_path: Path) -> None:
+    with warehouse(tmp_path) as lake:
+        post(lake, random.Random(3), 30)
+        held = HeldPoints(lake.services.database, 1_000)
+        for _ in range(2):
+            held.of(lake.engine.snapshots.current(), IDS)
+        for seed in range(3):
+            post(lake, random.Random(seed), 500)
+        snapshot = lake.engine.snapshots.current()
+        assert told(held.of(snapshot, IDS[:1])) == {IDS[0]: on_file(snapshot)[IDS[0]]}
+        assert held.points == SERIES_OVERHEAD + len(on_file(snapshot)[IDS[0]][0])
