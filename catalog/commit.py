@@ -8,6 +8,7 @@ reader sees a point of an unknown series. A crash loses the queue, which is righ
 
 from __future__ import annotations
 
+import atexit
 import random
 import threading
 import time
@@ -35,6 +36,7 @@ ATTEMPTS_MAX = 30
 WAIT_SECONDS_MIN = 0.01
 WAIT_SECONDS_MAX = 0.5
 RETRY_AFTER_SECONDS = 1
+EXIT_SECONDS_MAX = 5.0
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -86,7 +88,7 @@ class _Conflict(Exception):
 
 
 class Committer(Generic[B, R]):
-    """Owns the committing thread.
+    """Owns the committing thread. A process that ends without `close` waits `EXIT_SECONDS_MAX` for it, not for ever.
 
     `pending_bytes_max` bounds what waits for it. A batch for which `alone` holds shares its commit with no other.
     """
@@ -113,8 +115,10 @@ class Committer(Generic[B, R]):
         self._changed = threading.Condition()
         self._closing = False
         self._writers = ThreadPoolExecutor(writer_threads, thread_name_prefix="finlake-writer")
-        self._thread = threading.Thread(target=self._run, name="finlake-committer")
+        # A daemon that is cut off inside DuckDB aborts the process, so the process waits for it a little as it ends.
+        self._thread = threading.Thread(target=self._run, name="finlake-committer", daemon=True)
         self._thread.start()
+        atexit.register(self._stop, EXIT_SECONDS_MAX)
 
     @property
     def pending_bytes(self) -> int:
@@ -147,11 +151,15 @@ class Committer(Generic[B, R]):
 
     def close(self) -> None:
         """Finish what is queued, then stop. Later batches are refused."""
+        self._stop()
+        self._writers.shutdown()
+        atexit.unregister(self._stop)
+
+    def _stop(self, seconds_max: float | None = None) -> None:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join()
-        self._writers.shutdown()
+        self._thread.join(seconds_max)
 
     def _run(self) -> None:
         while group := self._next_group():
