@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from catalog.commit import EXIT_SECONDS_MAX
+from catalog.errors import CatalogError
 from catalog.files import owned
 
 log = structlog.get_logger("finlake.upkeep")
@@ -96,7 +97,7 @@ class Upkeep:
                 works = (self._watch, *(self._passes if mine else ()))
                 went_well = [self._went_well(each) for each in works]
                 return all(went_well)
-        except OSError as error:
+        except CatalogError as error:
             log.exception("maintenance_failed", exc_info=error)
             return False
 
