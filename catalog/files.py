@@ -127,7 +127,8 @@ def owned(path: Path, *, wait: bool) -> Generator[bool]:
 
     A crash lets the next one in. Raises StorageFull, StorageFailed.
     """
-    with _opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
+    # Read-only, so that the lock of another user will do: a command may be run as root beside the service.
+    with _opened(path, os.O_RDONLY | os.O_CREAT) as descriptor:
         yield _locked(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

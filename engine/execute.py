@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ import pyarrow as pa
 from catalog.entries import FileEntry
 from catalog.model import Type
 from catalog.scan import ScanFiles, check_files
+from catalog.scratch import scratch
 from engine.errors import EngineError, ExecutionFailed, QueryTimeout
 from engine.functions import type_of
 from engine.literals import coerce, literal
@@ -50,20 +51,22 @@ class Database:
     """An in-memory DuckDB that runs the statements of all requests, one cursor each. Safe to share between threads."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
+        """Raises StorageFull, StorageFailed."""
         self._time_ms_max = settings.query_time_ms_max
         self._streaming: duckdb.DuckDBPyConnection | None = None
+        self._scratch = ExitStack()
+        temporary = self._scratch.enter_context(scratch(settings.data_dir.resolve() / TEMPORARY))
         self._connection = duckdb.connect(":memory:")
-        directory = str(settings.data_dir.resolve()).replace("'", "''")
         # Global where a setting can be local: cursors do not take over what this connection alone is told.
         for statement in (
             "SET GLOBAL TimeZone = 'UTC'",
             f"SET threads = {settings.threads}",
             f"SET memory_limit = '{settings.memory}'",
-            f"SET temp_directory = '{directory}/{TEMPORARY}'",
+            f"SET temp_directory = '{_quoted(temporary)}'",
             "SET GLOBAL parquet_metadata_cache = true",
             "SET GLOBAL preserve_insertion_order = false",
             f"SET GLOBAL dynamic_or_filter_threshold = {JOINED_VALUES_MAX}",
-            f"SET allowed_directories = ['{directory}']",
+            f"SET allowed_directories = ['{_quoted(settings.data_dir.resolve())}']",
             "SET enable_external_access = false",
             "SET lock_configuration = true",
         ):
@@ -111,6 +114,11 @@ class Database:
 
     def close(self) -> None:
         self._connection.close()
+        self._scratch.close()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 class Running:
