@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.support.keeping import DAY, Keeper, make_old, stored
 from tests.support.posting import ROWS, batches_in, faults
 from tests.support.service import BULK, client_of, needed, post_batch, values
 from tests.support.steps import label
+from tests.support.volumes import fill, volume_of
 from tests.support.warehouse import Warehouse, warehouse
 
 VOLUME_BYTES = 8 * 2**20
@@ -127,14 +127,8 @@ def unchanged(client: TestClient, number: int) -> int:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Path]:
-    """A volume of its own, of a few megabytes."""
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("Only a user who may mount can fill a volume; the tests above refuse the writes instead.")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with volume_of(VOLUME_BYTES, tmp_path / "volume") as folder:
+        yield folder
 
 
 def test_a_volume_that_is_full(volume: Path) -> None:
@@ -142,11 +136,11 @@ def test_a_volume_that_is_full(volume: Path) -> None:
         client = client_of(lake)
         assert post_batch(client, 1).status_code == 200
         before = values(client).json()["value"]
-        (volume / "other").write_bytes(bytes(os.statvfs(volume).f_bavail * os.statvfs(volume).f_frsize))
+        other = fill(volume)
         refused = post_batch(client, 2)
         assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
         assert values(client).json()["value"] == before
-        (volume / "other").unlink()
+        other.unlink()
         assert post_batch(client, 2).status_code == 200
         assert set(batches_in(lake)) == {1, 2}
         assert faults(lake) == ()
