@@ -2,6 +2,7 @@
 
 ClientError
 ├── Unreachable    the service did not answer, or asked to wait, more often than the client tries: try later
+├── JobRunning     another process posts the same job: let it, then see what it has left
 └── Refused        the service answered that the request is wrong: fix it
 """
 
@@ -46,6 +47,10 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
+    pass
+
+
+class JobRunning(ClientError):
     pass
 
 

@@ -62,30 +62,31 @@ def post_points(
     are posted first. `mode` and `changes_only` hold for each batch.
 
     A `job` names one set of rows in one order: its progress is kept in `state_dir` (else the user's state folder), a
-    second run goes on behind what was acknowledged, a finished job is not posted again unless `again` is true. Without
-    a job nothing is kept.
+    second run goes on behind what was acknowledged, a finished job is not posted again unless `again` is true. One
+    process at a time posts a job: the others get JobRunning. Without a job nothing is kept.
 
     `on_progress` is told the rows acknowledged so far. Raises ClientError and UnreadableRows; all that was
     acknowledged before is stored and on record.
     """
     terms = Terms(_name_of(source), mode, changes_only)
     journal = Journal() if job is None else journal_of(job, state_dir or default_folder(), repr((client.url, terms)))
-    if again:
-        journal.forget()
-    progress = journal.read()
-    resumed_at = progress.rows
-    on_progress(progress.rows)
-    failures: list[Failure] = []
-    if not progress.finished:
-        progress = _begun(journal, progress)
-        failures += _post_head(client, source, tuple(series), terms, progress)
-        for body in bodies(points, progress.rows, Cut(batch_rows, batch_bytes, progress.pending)):
-            receipt = _post_body(client, body, terms, journal, progress)
-            failures += (_numbered(failure, progress.rows) for failure in receipt.failures)
-            progress = _after(progress, body.rows, receipt)
-            journal.write(progress)
-            on_progress(progress.rows)
-        journal.write(msgspec.structs.replace(progress, finished=True))
+    with journal.alone():
+        if again:
+            journal.forget()
+        progress = journal.read()
+        resumed_at = progress.rows
+        on_progress(progress.rows)
+        failures: list[Failure] = []
+        if not progress.finished:
+            progress = _begun(journal, progress)
+            failures += _post_head(client, source, tuple(series), terms, progress)
+            for body in bodies(points, progress.rows, Cut(batch_rows, batch_bytes, progress.pending)):
+                receipt = _post_body(client, body, terms, journal, progress)
+                failures += (_numbered(failure, progress.rows) for failure in receipt.failures)
+                progress = _after(progress, body.rows, receipt)
+                journal.write(progress)
+                on_progress(progress.rows)
+            journal.write(msgspec.structs.replace(progress, finished=True))
     return Outcome(progress.rows, progress.failed, resumed_at, tuple(failures), progress.verdicts, progress.snapshot)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from api.client import JobRunning
 from api.writing import Verdicts
 
 
@@ -37,6 +41,24 @@ class Journal:
 
     path: Path | None = None
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Nobody else posts the job while inside, on one host; a crash lets the next one in. Raises JobRunning."""
+        if self.path is None:
+            yield
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # A file beside the journal: that one is replaced at every step.
+        with self.path.with_suffix(".lock").open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise JobRunning(
+                    "The job is being posted by another process.",
+                    "Wait until it has ended; a run after that goes on with what is left, if anything is.",
+                ) from error
+            yield
+
     def read(self) -> Progress:
         """What is on record; nothing where there is no record or it is not one of ours."""
         if self.path is None:
@@ -50,7 +72,6 @@ class Journal:
         """Put on record; it is there after a power cut too."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".tmp")
         with draft.open("wb") as file:
             file.write(msgspec.json.encode(progress))

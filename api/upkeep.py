@@ -6,6 +6,7 @@ one that holds a lock works; each takes it for one round, so that losing it cost
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import structlog
 
+from catalog.commit import EXIT_SECONDS_MAX
+from catalog.errors import CatalogError
 from catalog.files import owned
 
 log = structlog.get_logger("finlake.upkeep")
@@ -61,20 +64,26 @@ class Upkeep:
         self._watch = watch
         self._round_seconds = round_seconds
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="finlake-upkeep")
+        self._thread = threading.Thread(target=self._run, name="finlake-upkeep", daemon=True)
 
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
 
     def start(self) -> None:
+        """A process that ends without `close` waits for the pass that runs as it does for a commit, and no longer."""
         self._thread.start()
+        atexit.register(self._stop, EXIT_SECONDS_MAX)
 
     def close(self) -> None:
         """Waits for the pass that runs; whoever needs it to be short stops the pass first."""
+        self._stop()
+        atexit.unregister(self._stop)
+
+    def _stop(self, seconds_max: float | None = None) -> None:
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(seconds_max)
 
     def _run(self) -> None:
         wait = self._round_seconds
@@ -88,7 +97,7 @@ class Upkeep:
                 works = (self._watch, *(self._passes if mine else ()))
                 went_well = [self._went_well(each) for each in works]
                 return all(went_well)
-        except OSError as error:
+        except CatalogError as error:
             log.exception("maintenance_failed", exc_info=error)
             return False
 

@@ -2,12 +2,14 @@
 
 What is decided about a batch (what is new, what is unchanged) is a decision about the state it is committed on. So
 `prepare` runs on a snapshot, and the commit goes through only where that snapshot is still the head; where another
-process was faster, all is prepared again on the new head. Tables are committed in the model's order, so that no
-reader sees a point of an unknown series. A crash loses the queue, which is right: nobody was told that it is stored.
+process was faster, all is prepared again on the new head. Tables are committed in the order that `prepare` gives: what
+others rest upon first, so that no reader sees a point of an unknown series. A crash loses the queue, which is right:
+nobody was told that it is stored.
 """
 
 from __future__ import annotations
 
+import atexit
 import random
 import threading
 import time
@@ -35,6 +37,7 @@ ATTEMPTS_MAX = 30
 WAIT_SECONDS_MIN = 0.01
 WAIT_SECONDS_MAX = 0.5
 RETRY_AFTER_SECONDS = 1
+EXIT_SECONDS_MAX = 5.0
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -42,8 +45,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[R]):
-    """What batches come to on one snapshot: the rows to append by table, one outcome a batch, and what to put on
-    record of those that were not on record before."""
+    """What batches come to on one snapshot: the rows to append by table, in the order of the commits, one outcome a
+    batch, and what to put on record of those that were not on record before."""
 
     rows: Mapping[str, pa.Table]
     outcomes: Sequence[R]
@@ -86,7 +89,7 @@ class _Conflict(Exception):
 
 
 class Committer(Generic[B, R]):
-    """Owns the committing thread.
+    """Owns the committing thread. A process that ends without `close` waits `EXIT_SECONDS_MAX` for it, not for ever.
 
     `pending_bytes_max` bounds what waits for it. A batch for which `alone` holds shares its commit with no other.
     """
@@ -113,8 +116,10 @@ class Committer(Generic[B, R]):
         self._changed = threading.Condition()
         self._closing = False
         self._writers = ThreadPoolExecutor(writer_threads, thread_name_prefix="finlake-writer")
-        self._thread = threading.Thread(target=self._run, name="finlake-committer")
+        # A daemon that is cut off inside DuckDB aborts the process, so the process waits for it a little as it ends.
+        self._thread = threading.Thread(target=self._run, name="finlake-committer", daemon=True)
         self._thread.start()
+        atexit.register(self._stop, EXIT_SECONDS_MAX)
 
     @property
     def pending_bytes(self) -> int:
@@ -147,11 +152,15 @@ class Committer(Generic[B, R]):
 
     def close(self) -> None:
         """Finish what is queued, then stop. Later batches are refused."""
+        self._stop()
+        self._writers.shutdown()
+        atexit.unregister(self._stop)
+
+    def _stop(self, seconds_max: float | None = None) -> None:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join()
-        self._writers.shutdown()
+        self._thread.join(seconds_max)
 
     def _run(self) -> None:
         while group := self._next_group():
@@ -244,10 +253,9 @@ class Committer(Generic[B, R]):
         """The files of all tables, before the first commit: a full disk then stops all of it, not the second half."""
         staged: deque[_Staged] = deque()
         try:
-            for table in self._lake.model.tables:
-                rows = prepared.rows.get(table.name)
-                if rows is not None and rows.num_rows:
-                    staged.append(self._stage(table, rows, snapshot.tables[table.name].id))
+            for name, rows in prepared.rows.items():
+                if rows.num_rows:
+                    staged.append(self._stage(self._lake.model.by_name[name], rows, snapshot.tables[name].id))
         except BaseException:
             for earlier in staged:
                 discard(self._lake.io, earlier.locations)

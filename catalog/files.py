@@ -8,6 +8,7 @@ files pass through untouched.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -22,7 +23,7 @@ from pyiceberg.io import OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from typing_extensions import override
 
-from catalog.errors import StorageFailed
+from catalog.errors import CatalogError, StorageFailed, StorageFull
 
 BUFFER_BYTES = 2**20
 EXCLUSIVE_SECONDS_MAX = 60.0
@@ -106,11 +107,10 @@ def _doubtful(directory: Path) -> list[Path]:
 def exclusive(directory: Path) -> Generator[None]:
     """Waits until no other process or thread is inside, on one host. A crash lets the next one in.
 
-    Raises StorageFailed where one inside stands still.
+    Raises StorageFull, StorageFailed, the latter also where one inside stands still.
     """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     deadline = time.monotonic() + EXCLUSIVE_SECONDS_MAX
-    try:
+    with _opened(directory, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         while not _locked(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if time.monotonic() >= deadline:
                 raise StorageFailed(
@@ -119,19 +119,27 @@ def exclusive(directory: Path) -> Generator[None]:
                 )
             time.sleep(POLL_SECONDS)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def owned(path: Path, *, wait: bool) -> Generator[bool]:
     """Whether this is the one owner of a file while inside; without `wait` it is not where another one is.
 
-    A crash lets the next one in.
+    A crash lets the next one in. Raises StorageFull, StorageFailed.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    # Read-only, so that the lock of another user will do: a command may be run as root beside the service.
+    with _opened(path, os.O_RDONLY | os.O_CREAT) as descriptor:
         yield _locked(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Generator[int]:
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except OSError as error:
+        raise storage_error(error) from error
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -141,7 +149,16 @@ def _locked(descriptor: int, how: int) -> bool:
         fcntl.flock(descriptor, how)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise storage_error(error) from error
     return True
+
+
+def storage_error(error: OSError) -> CatalogError:
+    """What an error of the file system means, where it is no missing file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("The data volume is full.")
+    return StorageFailed(f"The file system failed: {error.strerror or type(error).__name__}.")
 
 
 def fsync_directory(directory: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
-from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root
+from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root, storage_error
 from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
 from catalog.sql_catalog import ParsedOnceCatalog
@@ -127,9 +126,7 @@ def translated() -> Generator[None]:
     except FileNotFoundError as error:
         raise StorageDamaged("A stored file is missing.", file=_file_name(error)) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull("The data volume is full.") from error
-        raise StorageFailed(f"The file system failed: {error.strerror or type(error).__name__}.") from error
+        raise storage_error(error) from error
     except SQLAlchemyError as error:
         if isinstance(error.__cause__, sqlite3.OperationalError) and "full" in str(error.__cause__):
             raise StorageFull("The catalog's volume is full.") from error

@@ -41,7 +41,10 @@ class Turns:
 
     @contextmanager
     def mine(self) -> Generator[None]:
-        """Waits for the turn, and gives it to the next one afterwards. Not for use inside itself."""
+        """Waits for the turn, and gives it to the next one afterwards. Not for use inside itself.
+
+        Raises StorageFull, StorageFailed.
+        """
         turn = threading.Event()
         with self._lock:
             self._line.append(turn)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,8 +16,10 @@ import duckdb
 import pyarrow as pa
 
 from catalog.entries import FileEntry
+from catalog.errors import StorageFull
 from catalog.model import Type
 from catalog.scan import ScanFiles, check_files
+from catalog.scratch import scratch
 from engine.errors import EngineError, ExecutionFailed, QueryTimeout
 from engine.functions import type_of
 from engine.literals import coerce, literal
@@ -26,6 +30,8 @@ from engine.query import NULL, Literal
 BATCH_ROWS = 20_000
 STREAMED_ROWS = 65_536
 TEMPORARY = "tmp"
+# Out of reach: the disk decides. DuckDB by itself measures what is free when it first spills, and keeps to that.
+TEMPORARY_MAX = "1000TiB"
 # A failure while batches are read comes through Arrow, which keeps the text of DuckDB's error but not its class.
 # Where a damaged file puts bytes into it that are no text, the error itself cannot be read.
 DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
@@ -33,6 +39,8 @@ DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
 # and so are the other columns of rows without. The look-up of 100 series among 20,000 takes a fifth of the time then.
 JOINED_VALUES_MAX = 1_000
 OUT_OF_MEMORY = "Out of Memory Error"
+IO_ERROR = "IO Error"
+NO_SPACE = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 ENGINE = f"duckdb {duckdb.__version__}"
 
 
@@ -50,33 +58,37 @@ class Database:
     """An in-memory DuckDB that runs the statements of all requests, one cursor each. Safe to share between threads."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
+        """Raises StorageFull, StorageFailed."""
         self._time_ms_max = settings.query_time_ms_max
         self._streaming: duckdb.DuckDBPyConnection | None = None
+        self._scratch = ExitStack()
+        temporary = self._scratch.enter_context(scratch(settings.data_dir.resolve() / TEMPORARY))
         self._connection = duckdb.connect(":memory:")
-        directory = str(settings.data_dir.resolve()).replace("'", "''")
         # Global where a setting can be local: cursors do not take over what this connection alone is told.
         for statement in (
             "SET GLOBAL TimeZone = 'UTC'",
             f"SET threads = {settings.threads}",
             f"SET memory_limit = '{settings.memory}'",
-            f"SET temp_directory = '{directory}/{TEMPORARY}'",
+            f"SET temp_directory = '{_quoted(temporary)}'",
+            f"SET max_temp_directory_size = '{TEMPORARY_MAX}'",
             "SET GLOBAL parquet_metadata_cache = true",
             "SET GLOBAL preserve_insertion_order = false",
             f"SET GLOBAL dynamic_or_filter_threshold = {JOINED_VALUES_MAX}",
-            f"SET allowed_directories = ['{directory}']",
+            f"SET allowed_directories = ['{_quoted(settings.data_dir.resolve())}']",
             "SET enable_external_access = false",
             "SET lock_configuration = true",
         ):
             self._connection.execute(statement)
 
     def open(self, statement: Statement) -> Running:
-        """Start a statement. Raises QueryTimeout, ExecutionFailed, StorageDamaged."""
+        """Start a statement. Raises QueryTimeout, ExecutionFailed, StorageFull, StorageDamaged."""
         return Running(self._connection.cursor(), statement, self._time_ms_max)
 
     def transform(self, statement: Statement, inputs: Mapping[str, pa.Table]) -> pa.Table:
         """Run a statement over tables in memory and files, without a time limit: the writer's way to DuckDB.
 
-        `inputs` are tables by the name the statement knows them under. Raises ExecutionFailed, StorageDamaged.
+        `inputs` are tables by the name the statement knows them under. Raises ExecutionFailed, StorageFull,
+        StorageDamaged.
         """
         cursor = self._connection.cursor()
         try:
@@ -89,7 +101,7 @@ class Database:
             cursor.close()
 
     def stream(self, statement: Statement) -> Generator[pa.RecordBatch]:
-        """The rows of a statement as they come, without a time limit. Raises ExecutionFailed, StorageDamaged.
+        """The rows of a statement as they come, without a time limit. Raises as `transform` does.
 
         Whoever does not read it to its end closes it.
         """
@@ -111,6 +123,11 @@ class Database:
 
     def close(self) -> None:
         self._connection.close()
+        self._scratch.close()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 class Running:
@@ -181,8 +198,10 @@ class Running:
 def _failure(error: Exception, files: tuple[FileEntry, ...]) -> EngineError:
     """What a database error means. Its text tells of files and SQL, so it goes no further than the log.
 
-    Raises StorageDamaged where a file is at fault.
+    Raises StorageFull where it could not spill, StorageDamaged where a file is at fault.
     """
+    if IO_ERROR in str(error) and any(text in str(error) for text in NO_SPACE):
+        raise StorageFull("There is no space for the temporary files of the database.") from error
     if OUT_OF_MEMORY in str(error):
         hint = "Narrow the question: name a series or a range of dates."
         return ExecutionFailed("The database needs more memory than it may use.", hint)
@@ -213,7 +232,7 @@ class Result:
         return {**self._timings, "execute": self._running.execute_ms}
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows, in order. Raises QueryTimeout, ExecutionFailed, StorageDamaged, also after some batches."""
+        """The rows, in order. Raises as `Database.open` does, also after some batches."""
         return self._running.batches()
 
     def table(self) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,8 @@ from catalog.model import DATA_POINTS, MODEL
 from catalog.snapshot import LakeSnapshot, Snapshots
 from catalog.staging import stage
 from tests.support.committing import append_names, ids, open_committer, points, stored_ids
+from tests.support.left_open import LEFT
+from tests.support.tree import ROOT
 
 
 @pytest.fixture
@@ -223,3 +227,15 @@ def test_a_waiter_that_has_gone_cannot_cancel_its_batch(lake: Lake) -> None:
     assert not future.cancel()
     committer.close()
     assert stored_ids(Snapshots(lake)) == ids("a")
+
+
+@pytest.mark.parametrize("how", LEFT)
+def test_a_process_that_ends_without_closing_does_end(tmp_path: Path, how: str) -> None:
+    command = [sys.executable, "-m", "tests.support.left_open", str(tmp_path), how]
+    limit = commit.EXIT_SECONDS_MAX + 25
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    if how != "maintenance":
+        lake = Lake(tmp_path, MODEL)
+        assert set(stored_ids(Snapshots(lake))) >= set(ids("acknowledged"))
+        lake.close()

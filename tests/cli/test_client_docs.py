@@ -19,7 +19,7 @@ def test_the_example_runs(demo_url: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert example.count("http://127.0.0.1:8001") == 1
     monkeypatch.chdir(tmp_path)
     exec(example.replace("http://127.0.0.1:8001", demo_url), {})
-    assert len(list((tmp_path / "state").iterdir())) == 1
+    assert len(list((tmp_path / "state").glob("*.json"))) == 1
 
 
 def test_every_argument_is_told() -> None:

@@ -65,7 +65,13 @@ def test_a_statement_that_cannot_start_leaves_no_timer(tmp_path: Path) -> None:
 def test_statements_run_under_the_settings(tmp_path: Path) -> None:
     """A setting can be of one connection alone, and each statement has a connection of its own."""
     database = Database(DatabaseSettings(tmp_path, threads=1, memory="64MB", query_time_ms_max=30_000))
-    names = ("TimeZone", "parquet_metadata_cache", "preserve_insertion_order", "dynamic_or_filter_threshold")
+    names = (
+        "TimeZone",
+        "parquet_metadata_cache",
+        "preserve_insertion_order",
+        "dynamic_or_filter_threshold",
+        "max_temp_directory_size",
+    )
     shown = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
     (row,) = database.transform(Statement(f"SELECT {shown}", {}), {}).to_pylist()
     database.close()
@@ -74,4 +80,5 @@ def test_statements_run_under_the_settings(tmp_path: Path) -> None:
         "parquet_metadata_cache": True,
         "preserve_insertion_order": False,
         "dynamic_or_filter_threshold": JOINED_VALUES_MAX,
+        "max_temp_directory_size": "1000.0 TiB",
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
-from catalog.files import DurableFile, DurableStream
+from api.upkeep import Upkeep
+from catalog.errors import StorageFull
+from catalog.files import DurableFile, DurableStream, exclusive, owned
+from catalog.turns import LOCK_FILE
 from tests.support.keeping import DAY, Keeper, make_old, stored
 from tests.support.posting import ROWS, batches_in, faults
 from tests.support.service import BULK, client_of, needed, post_batch, values
 from tests.support.steps import label
+from tests.support.volumes import fill, volume_of
 from tests.support.warehouse import Warehouse, warehouse
 
 VOLUME_BYTES = 8 * 2**20
@@ -45,6 +49,52 @@ def test_a_file_that_finds_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     with warehouse(tmp_path / "lake") as lake:
         check_refused_then_taken(lake, monkeypatch, DurableFile, "create", create)
+
+
+def test_a_lock_that_finds_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warehouse(tmp_path / "lake") as lake:
+        check_refused_then_taken(lake, monkeypatch, os, "open", opening_finds_no_space(LOCK_FILE))
+
+
+def test_maintenance_that_finds_no_space_for_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worked, refused = threading.Event(), threading.Event()
+
+    class Told(Upkeep):
+        def _round(self) -> bool:
+            went_well = super()._round()
+            if not went_well:
+                refused.set()
+            return went_well
+
+    upkeep = Told(tmp_path, (lambda: worked.set() is None,), round_seconds=0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", opening_finds_no_space(upkeep._lock_path.name))
+        upkeep.start()
+        assert refused.wait(30)
+        assert not worked.is_set()
+    assert worked.wait(30)
+    upkeep.close()
+
+
+@pytest.mark.parametrize("held", [owned, exclusive])
+def test_whoever_waits_for_a_lock_is_told_that_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: Any
+) -> None:
+    monkeypatch.setattr(os, "open", opening_finds_no_space(tmp_path.name))
+    with pytest.raises(StorageFull), held(tmp_path, wait=True) if held is owned else held(tmp_path):
+        pass
+
+
+def opening_finds_no_space(name: str) -> Any:
+    """`os.open`, but for files of that name."""
+    real = os.open
+
+    def open_(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(os.fspath(path)).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real(path, *arguments, **options)
+
+    return open_
 
 
 def test_a_catalog_that_finds_no_space(tmp_path: Path) -> None:
@@ -77,14 +127,8 @@ def unchanged(client: TestClient, number: int) -> int:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Path]:
-    """A volume of its own, of a few megabytes."""
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("Only a user who may mount can fill a volume; the tests above refuse the writes instead.")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with volume_of(VOLUME_BYTES, tmp_path / "volume") as folder:
+        yield folder
 
 
 def test_a_volume_that_is_full(volume: Path) -> None:
@@ -92,11 +136,11 @@ def test_a_volume_that_is_full(volume: Path) -> None:
         client = client_of(lake)
         assert post_batch(client, 1).status_code == 200
         before = values(client).json()["value"]
-        (volume / "other").write_bytes(bytes(os.statvfs(volume).f_bavail * os.statvfs(volume).f_frsize))
+        other = fill(volume)
         refused = post_batch(client, 2)
         assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
         assert values(client).json()["value"] == before
-        (volume / "other").unlink()
+        other.unlink()
         assert post_batch(client, 2).status_code == 200
         assert set(batches_in(lake)) == {1, 2}
         assert faults(lake) == ()
