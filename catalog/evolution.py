@@ -66,10 +66,13 @@ def _brought_up(table: Table, width: int) -> Change:
         _check(table, target.metadata)
         new_schema = not is_present(table, target.schema())
         new_width = partition_width(table, target.metadata) not in (None, width)
-        if new_schema or new_width:
+        new_properties = metrics_properties(table.columns).items() - target.properties.items()
+        if new_schema or new_width or new_properties:
             with target.transaction() as transaction:
                 if new_schema:
                     _evolve_schema(transaction, table)
+                if new_properties:
+                    transaction.set_properties(dict(new_properties))
                 if new_width:
                     _evolve_spec(transaction, table, width)
 
@@ -88,8 +91,6 @@ def _evolve_schema(transaction: Transaction, table: Table) -> None:
                 update.make_column_optional(column.name)
         for column in new:
             update.add_column(column.name, ICEBERG_TYPES[column.type])
-    if wanted := metrics_properties(new):
-        transaction.set_properties(wanted)
 
 
 def _evolve_spec(transaction: Transaction, table: Table, width: int) -> None:

@@ -29,8 +29,19 @@ from catalog.turns import Turns
 NAMESPACE = "finlake"
 BUSY_SECONDS = 30
 
-# Columns whose bounds are kept in the manifests, wherever a table has them: what files are pruned by.
-BOUNDED_COLUMNS = ("id", "source_id", "series_id", "date", "revision_date", "superseded_on", "hidden_through", "level")
+# Columns whose bounds are kept in the manifests, wherever a table has them: what files are pruned by, and what tells
+# the level of a file and how new its rows are.
+BOUNDED_COLUMNS = (
+    "id",
+    "source_id",
+    "series_id",
+    "date",
+    "revision_date",
+    "superseded_on",
+    "hidden_through",
+    "seq",
+    "level",
+)
 
 PROPERTIES = {
     "write.delete.isolation-level": "snapshot",

@@ -80,6 +80,16 @@ def test_bounds_are_kept_of_a_new_column_that_files_are_pruned_by(folder: Path) 
     assert points(folder).properties["write.metadata.metrics.column.source_id"] == "full"
 
 
+def test_a_lake_from_before_a_bound_was_kept_keeps_it_from_now_on(folder: Path) -> None:
+    name = "write.metadata.metrics.column.seq"
+    lake = open_lake(folder, MODEL, 1)
+    lake.load(DATA_POINTS).transaction().remove_properties(name).commit_transaction()
+    lake.close()
+    assert name not in points(folder).properties
+    open_lake(folder, MODEL, 1).close()
+    assert points(folder).properties[name] == "full"
+
+
 def last_made(**changes: object) -> Tables:
     """The model with another last column of the points."""
     *others, last = DATA_POINTS.columns

@@ -107,6 +107,25 @@ def test_a_series_is_held_from_the_second_time_on(tmp_path: Path) -> None:
         assert set(held.of(snapshot, IDS)) == set(IDS[:3])
 
 
+def test_a_merge_of_known_rows_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merged files are newer than what is held, their rows are not: the bounds of their sequences tell."""
+    with warehouse(tmp_path) as lake, warehouse(tmp_path) as other:
+        post(lake, random.Random(1), 100)
+        held = HeldPoints(lake.services.database, 10_000)
+        for _ in range(2):
+            held.of(lake.engine.snapshots.current(), IDS)
+        read: list[int] = []
+        real = held._read
+        monkeypatch.setattr(held, "_read", lambda files, *rest: read.append(files.rows) or real(files, *rest))
+        other.compact()
+        held.of(lake.engine.snapshots.current(), IDS)
+        assert read == []
+        post(other, random.Random(2), 1)
+        other.delta_merge()
+        held.of(lake.engine.snapshots.current(), IDS)
+        assert read == [1]
+
+
 def test_no_more_is_held_than_may_be(tmp_path: Path) -> None:
     """What does not fit is read each time, and right."""
     chance = random.Random(2)
