@@ -129,7 +129,7 @@ def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
     table = snapshot.tables[request.table]
     candidates = _candidates(table, request.domains)
     kept = [file for file in candidates if _may_match(file, request.domains)]
-    return _scan_files(snapshot, table, kept, request.domains)
+    return _scan_files(snapshot, table, _with_members(snapshot, table, kept, request.domains), request.domains)
 
 
 def every_file(snapshot: LakeSnapshot, table: str) -> ScanFiles:
@@ -184,6 +184,15 @@ def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Iterable
     wanted = {value[:width] for width in table.widths for value in domain.values}
     groups = [files for name, files in table.by_partition.items() if name is None or name in wanted]
     return [file for files in groups for file in files if file.partition is None or file.partition in wanted]
+
+
+def _with_members(
+    snapshot: LakeSnapshot, table: TableSnapshot, files: Iterable[FileEntry], domains: Mapping[str, Domain]
+) -> Iterable[FileEntry]:
+    """Of files those that have one of the wanted values of the partition column, as far as that is known."""
+    column = table.table.partition
+    values = domains[column].values if column is not None and column in domains else None
+    return files if column is None or values is None else snapshot.members.holding(files, column, values)
 
 
 def _may_match(file: FileEntry, domains: Mapping[str, Domain]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from catalog.entries import FileEntry, by_root, file_entry
 from catalog.errors import SnapshotExpired, StorageDamaged, UnknownSnapshot
 from catalog.iceberg import Lake, reading
 from catalog.ledger import Kept, Ledger, kept_of
+from catalog.members import Members
 from catalog.model import Table, Tables
 from catalog.shapes import Generation, generation
 from catalog.travel import EXPIRED_HINT, Instant, TagName, Token, parsed, state_at
@@ -60,10 +61,11 @@ class TableSnapshot:
 @dataclass(frozen=True)
 class LakeSnapshot:
     """All tables at one token. `hidden` maps the id of a series that was deleted once to the commit sequence of
-    data_points up to which its points are gone: any, as long as it is deleted."""
+    data_points up to which its points are gone: any, as long as it is deleted. `members` knows more of the files."""
 
     tables: Mapping[str, TableSnapshot]
     hidden: Mapping[str, int]
+    members: Members = field(default_factory=Members, compare=False)
 
     @cached_property
     def token(self) -> str:
@@ -107,6 +109,7 @@ class Snapshots:
         self._current: LakeSnapshot | None = None
         self._held: LRUCache[str, LakeSnapshot] = LRUCache(SNAPSHOTS_HELD_MAX)
         self._manifests: LRUCache[str, tuple[FileEntry, ...]] = LRUCache(MANIFESTS_HELD_MAX)
+        self._members = Members()
         self._hidden: LRUCache[str, Mapping[str, _Hidden]] = LRUCache(MANIFESTS_HELD_MAX)
 
     @property
@@ -189,7 +192,7 @@ class Snapshots:
         held = self._held.get(token)
         if held is None:
             tables = {table.name: self._table(table, kept[table.name]) for table in self.model.tables}
-            held = self._held[token] = LakeSnapshot(tables, self._hidden_series(tables))
+            held = self._held[token] = LakeSnapshot(tables, self._hidden_series(tables), self._members)
         return held
 
     def _kept(self, table: Table, snapshot_id: int) -> Kept | None:
