@@ -32,7 +32,9 @@ def scratch(parent: Path) -> Generator[Path]:
     for number in count():
         with owned(parent / f"{number}{LOCK_SUFFIX}", wait=False) as mine:
             if mine:
-                yield parent / str(number)
+                folder = parent / str(number)
+                shutil.rmtree(folder, ignore_errors=True)  # a power cut may have taken the lock alone
+                yield folder
                 return
 
 

@@ -156,6 +156,9 @@ def _rescaled(column: pa.Array) -> Converted:
         narrow = column.type.bit_width < DECIMAL.bit_width
         wide = column.cast(pa.decimal128(DECIMAL_PRECISION, scale)) if narrow else column
         try:
+            if scale < DECIMAL_SCALE:
+                # Arrow overlooks overflows that wrap round as it raises the scale: all must have room before.
+                wide = wide.cast(pa.decimal128(DECIMAL_PRECISION - DECIMAL_SCALE + scale, scale))
             return Converted(wide.cast(DECIMAL))
         except pa.ArrowInvalid:
             pass  # some number does not fit: found below

@@ -31,6 +31,12 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
         assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_what_stands_there_without_its_lock_is_removed_too(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    with scratch(tmp_path) as folder:
+        assert (folder.name, folder.exists()) == ("0", False)
+
+
 def die_inside(parent: Path) -> None:
     with scratch(parent) as folder:
         folder.mkdir()

@@ -87,6 +87,7 @@ def test_texts_are_the_numbers_that_they_say(texts: list[str | None]) -> None:
         )
     )
 )
+@example((30, 0, [999_999_999_981_039_886_089_072_634_332]))
 @hypothesis_settings(max_examples=300)
 def test_decimals_of_any_width_keep_their_digits(given_: tuple[int, int, list[int | None]]) -> None:
     precision, scale, unscaled = given_

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.execute import TEMPORARY
 from tests.support.crashing import CRASHED, at_step, ended, started
 from tests.support.steps import watch
 
@@ -96,8 +97,8 @@ def _run(
 
 
 def lose(folder: Path, record: Path, chance: random.Random, share: float) -> int:
-    """Make the folder what it may be after the cut; how many files lost something, locks aside. `share` is how likely
-    each thing that was not synced is lost."""
+    """Make the folder what it may be after the cut; how many files lost something, aside of locks and what queries
+    spill. `share` is how likely each thing that was not synced is lost."""
     synced = json.loads(record.read_text())
     record.unlink()
     lost = 0
@@ -108,7 +109,8 @@ def lose(folder: Path, record: Path, chance: random.Random, share: float) -> int
                 path.unlink()
             continue
         if name not in synced["entries"].get(str(path.parent), ()) and chance.random() < share:
-            lost += path.suffix != ".lock"  # a lock holds nothing: it is made again
+            # A lock holds nothing, nor does the folder of what queries spill: they are made again.
+            lost += path.suffix != ".lock" and path != folder / TEMPORARY
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         elif path.is_file():
             lost += _tear(path, synced["sizes"].get(str(path), 0), chance, share)
