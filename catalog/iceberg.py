@@ -90,6 +90,18 @@ class Lake:
         with reading(f"metadata of {table.name}"):
             return self._catalog.load_table((NAMESPACE, table.name))
 
+    def metadata_on_disk(self, table: Table) -> TableMetadata:
+        """What the newest metadata file of a table says now, whatever is held of it in memory."""
+        try:
+            return self._on_disk(table)
+        except StorageDamaged:
+            return self._on_disk(table)  # as for `load`
+
+    def _on_disk(self, table: Table) -> TableMetadata:
+        location = self.metadata_locations()[table.name]
+        with reading(location):
+            return self._catalog.read(location)
+
     def metadata_locations(self) -> Mapping[str, str]:
         """Where each table's newest metadata is, all read in one statement: one consistent state of the catalog."""
         statement = select(IcebergTables.table_name, IcebergTables.metadata_location).where(

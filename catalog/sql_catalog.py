@@ -31,6 +31,10 @@ class ParsedOnceCatalog(SqlCatalog):
 
     @cachedmethod(lambda self: self._parsed, lock=lambda self: self._parsed_lock)
     def metadata_at(self, location: str) -> TableMetadata:
+        """What a metadata file says, or said when it was read first. Raises as `read` does."""
+        return self.read(location)
+
+    def read(self, location: str) -> TableMetadata:
         """What a metadata file says. Raises what reading and parsing it raise."""
         return FromInputFile.table_metadata(load_file_io(self.properties, location).new_input(location))
 

@@ -71,7 +71,7 @@ class Walk:
         )
 
     def _snapshots(self, table: Table) -> Sequence[Kept]:
-        metadata = self._lake.load(table).metadata
+        metadata = self._lake.metadata_on_disk(table)
         if not self._every:
             current = metadata.current_snapshot()
             return [kept_of(current)] if current else []
