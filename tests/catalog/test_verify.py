@@ -178,6 +178,7 @@ def test_a_damaged_file_is_named(lake: Warehouse, pattern: str, damage: str) -> 
     report = verified(lake, every=True)
     assert victim.name in {fault.file for fault in report.faults}
     assert {fault.table for fault in report.faults} == {"series"}
+    assert (report.orphans is None) == ("metadata" in pattern), "without the manifests nobody knows them"
 
 
 def test_a_missing_metadata_file_is_told(lake: Warehouse) -> None:
