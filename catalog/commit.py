@@ -266,7 +266,7 @@ class Committer(Generic[B, R]):
         target = self._lake.load(table)
         if (target.metadata.current_snapshot_id or 0) != expected_head:
             raise _Conflict
-        return _Staged(table, target, stage(table, rows, target, self._writers))
+        return _Staged(table, target, stage(table, rows, target, self._writers, self._lake.members))
 
     def _append(self, staged: _Staged, properties: Mapping[str, str]) -> int:
         """Append files in one commit upon the head they were staged for; the new snapshot's id. Raises _Conflict."""

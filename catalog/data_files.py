@@ -32,11 +32,16 @@ COMMIT_ID = "finlake.commit-id"
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A durable Parquet file that no snapshot holds yet."""
+    """A durable Parquet file that no snapshot holds yet. `members` are the values of its partition column, if any."""
 
     location: str
     footer: pq.FileMetaData
     size_bytes: int
+    members: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> str:
+        return self.location.removeprefix("file://")
 
 
 def data_files(metadata: TableMetadata, files: Iterable[WrittenFile]) -> Iterator[DataFile]:

@@ -21,6 +21,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
 from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root, storage_error
+from catalog.members import Members
 from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
 from catalog.sql_catalog import ParsedOnceCatalog
@@ -68,6 +69,7 @@ class Lake:
         self.model = model
         self.data_dir = data_dir.resolve()
         self.turns = Turns(self.data_dir)
+        self.members = Members()
         if set("?#%") & set(str(self.data_dir)):
             raise StorageFailed("The data folder's path holds one of ? # %.", "Choose another FINLAKE_DATA_DIR.")
         with translated():

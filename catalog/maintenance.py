@@ -140,12 +140,14 @@ def _write(lake: Lake, task: MergeTask, merging: Merging, recent: dt.date | None
         for files in (whole, history):
             files.end_file()
         outputs = (*whole.files, *history.files)
-        _check(merging.agrees(task, tuple(file.location.removeprefix("file://") for file in outputs)))
+        _check(merging.agrees(task, tuple(file.path for file in outputs)))
     except BaseException:
         for files in (whole, history):
             files.abort()
             discard(lake.io, files.locations)
         raise
+    if task.level < BASE_LEVEL:
+        lake.members.learn({file.path: file.members for file in outputs})
     return _Part(task, outputs, whole.rows + history.rows, _shape(target))
 
 

@@ -192,7 +192,7 @@ def _with_members(
     """Of files those that have one of the wanted values of the partition column, as far as that is known."""
     column = table.table.partition
     values = domains[column].values if column is not None and column in domains else None
-    return files if column is None or values is None else snapshot.members.holding(files, column, values)
+    return files if column is None or values is None else snapshot.members.holding(files, values)
 
 
 def _may_match(file: FileEntry, domains: Mapping[str, Domain]) -> bool:

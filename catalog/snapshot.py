@@ -109,7 +109,6 @@ class Snapshots:
         self._current: LakeSnapshot | None = None
         self._held: LRUCache[str, LakeSnapshot] = LRUCache(SNAPSHOTS_HELD_MAX)
         self._manifests: LRUCache[str, tuple[FileEntry, ...]] = LRUCache(MANIFESTS_HELD_MAX)
-        self._members = Members()
         self._hidden: LRUCache[str, Mapping[str, _Hidden]] = LRUCache(MANIFESTS_HELD_MAX)
 
     @property
@@ -192,7 +191,7 @@ class Snapshots:
         held = self._held.get(token)
         if held is None:
             tables = {table.name: self._table(table, kept[table.name]) for table in self.model.tables}
-            held = self._held[token] = LakeSnapshot(tables, self._hidden_series(tables), self._members)
+            held = self._held[token] = LakeSnapshot(tables, self._hidden_series(tables), self._lake.members)
         return held
 
     def _kept(self, table: Table, snapshot_id: int) -> Kept | None:

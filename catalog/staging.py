@@ -17,6 +17,7 @@ from pyiceberg.table import Table as IcebergTable
 from catalog.data_files import WrittenFile
 from catalog.errors import CommitFailed
 from catalog.iceberg import translated
+from catalog.members import Members
 from catalog.model import Table, Type
 from catalog.schemas import arrow_schema
 from catalog.shapes import check_writable, partition_width
@@ -28,8 +29,10 @@ COMPRESSION_LEVEL = 3
 FLUSHED_ROWS = 4 * ROW_GROUP_ROWS
 
 
-def stage(table: Table, rows: pa.Table, target: IcebergTable, executor: Executor) -> tuple[WrittenFile, ...]:
-    """Write rows as files of a table.
+def stage(
+    table: Table, rows: pa.Table, target: IcebergTable, executor: Executor, members: Members
+) -> tuple[WrittenFile, ...]:
+    """Write rows as files of a table; `members` learns what they hold.
 
     `rows` has the table's columns, in any order of rows; one of texts may be a dictionary array. Raises StorageFull,
     StorageFailed, SchemaMismatch; the files that were written until then are removed.
@@ -43,10 +46,12 @@ def stage(table: Table, rows: pa.Table, target: IcebergTable, executor: Executor
     wait(futures)  # also after a failure: a file still being written could not be removed
     try:
         with translated():
-            return tuple(future.result() for future in futures)
+            files = tuple(future.result() for future in futures)
     except BaseException:
         discard(target.io, parts)
         raise
+    members.learn({file.path: file.members for file in files})
+    return files
 
 
 def discard(io: FileIO, locations: Iterable[str]) -> None:
@@ -121,6 +126,7 @@ def _prefixes(column: pa.ChunkedArray, width: int) -> pa.Array:
 
 
 def _write(io: FileIO, location: str, rows: pa.Table, table: Table) -> WrittenFile:
+    members = frozenset(pc.unique(rows.column(table.partition)).to_pylist()) if table.partition else frozenset[str]()
     # Only here, where threads share the work: a dictionary array would put all its texts into every file.
     rows = rows.cast(arrow_schema(table))
     stream: Any
@@ -129,7 +135,7 @@ def _write(io: FileIO, location: str, rows: pa.Table, table: Table) -> WrittenFi
         with writer:
             writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
         size_bytes = stream.tell()
-    return WrittenFile(location, writer.writer.metadata, size_bytes)
+    return WrittenFile(location, writer.writer.metadata, size_bytes, members)
 
 
 def _open(stream: Any, first: pa.Table, table: Table) -> pq.ParquetWriter:
@@ -176,6 +182,7 @@ class SortedFiles:
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._file_rows = 0
+        self._members: set[str] = set()
         self._last = ""
 
     def add(self, rows: pa.Table) -> None:
@@ -189,6 +196,7 @@ class SortedFiles:
                 self.end_file()
                 start = end
             self._file_rows += run_end - end
+            self._members.add(key)
             self._last, end = key, run_end
         self._take(rows.slice(start))
         self.rows += rows.num_rows
@@ -201,8 +209,9 @@ class SortedFiles:
                 self._writer.close()
                 size_bytes = self._stream.tell()
                 self._stack.close()
-                self.files.append(WrittenFile(self.locations[-1], self._writer.writer.metadata, size_bytes))
-        self._writer, self._file_rows = None, 0
+                members = frozenset(self._members if self._table.partition else ())
+                self.files.append(WrittenFile(self.locations[-1], self._writer.writer.metadata, size_bytes, members))
+        self._writer, self._file_rows, self._members = None, 0, set()
 
     def abort(self) -> None:
         """Let go of an unfinished file; whatever it holds is not to be trusted."""

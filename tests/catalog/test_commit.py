@@ -18,6 +18,7 @@ from catalog.commit import Prepared
 from catalog.data_files import WrittenFile, data_files
 from catalog.errors import Overloaded, ShuttingDown, StorageFailed
 from catalog.iceberg import Lake
+from catalog.members import Members
 from catalog.model import DATA_POINTS, MODEL
 from catalog.snapshot import LakeSnapshot, Snapshots
 from catalog.staging import stage
@@ -39,8 +40,8 @@ def test_a_shared_table_loses_a_commit_and_ours_does_not(lake: Lake) -> None:
     and the rule of a fresh table a commit may be thought over."""
     shared = lake.load(DATA_POINTS)
     with ThreadPoolExecutor(1) as executor:
-        first = stage(DATA_POINTS, points("first"), shared, executor)
-        acknowledged = stage(DATA_POINTS, points("acknowledged"), shared, executor)
+        first = stage(DATA_POINTS, points("first"), shared, executor, Members())
+        acknowledged = stage(DATA_POINTS, points("acknowledged"), shared, executor, Members())
     transaction = shared.transaction()
     append = transaction.update_snapshot().fast_append()
     append.append_data_file(*data_files(shared.metadata, first))

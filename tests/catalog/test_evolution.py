@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,6 @@ from catalog.entries import FileEntry, roots
 from catalog.errors import SnapshotExpired
 from catalog.identity import series_id
 from catalog.maintenance import Merged, bundles, merge
-from catalog.members import Members
 from catalog.model import BASE_LEVEL, DATA_POINTS
 from catalog.scan import Domain, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, TableSnapshot
@@ -145,16 +144,8 @@ OLD_BASE, NEW_DELTA = made_up("a", BASE_LEVEL, 0, "ab"), made_up("ab", 0, 1, "ab
 NEW_BASE, OTHER = made_up("ac", BASE_LEVEL, 1, "ac"), made_up("b", BASE_LEVEL, 0, "b0")
 
 
-class NothingKnown(Members):
-    """Of files that are made up."""
-
-    def holding(self, files: Iterable[FileEntry], column: str, wanted: Sequence[str]) -> Iterator[FileEntry]:
-        yield from files
-
-
 def snapshot_of(*entries: FileEntry) -> LakeSnapshot:
-    tables = {"data_points": TableSnapshot(DATA_POINTS, 1, 1, 0, entries, 0, spec_id=1)}
-    return LakeSnapshot(tables, {}, NothingKnown())
+    return LakeSnapshot({"data_points": TableSnapshot(DATA_POINTS, 1, 1, 0, entries, 0, spec_id=1)}, {})
 
 
 def paths(files: Iterable[FileEntry]) -> set[str]:

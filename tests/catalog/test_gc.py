@@ -13,6 +13,7 @@ from catalog import commit
 from catalog.data_files import WrittenFile
 from catalog.errors import CommitFailed, SnapshotExpired, StorageDamaged
 from catalog.iceberg import Lake
+from catalog.members import Members
 from catalog.model import DATA_POINTS, MODEL
 from catalog.scan import check_files
 from catalog.snapshot import Snapshots
@@ -39,7 +40,7 @@ def commit_names(lake: Lake, *names: str) -> list[str]:
 
 def staged(lake: Lake, name: str) -> tuple[WrittenFile, ...]:
     with ThreadPoolExecutor(1) as executor:
-        return stage(DATA_POINTS, points(name), lake.load(DATA_POINTS), executor)
+        return stage(DATA_POINTS, points(name), lake.load(DATA_POINTS), executor, Members())
 
 
 def path_of(file: WrittenFile) -> Path:

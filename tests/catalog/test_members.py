@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from catalog import members
 from catalog.entries import FileEntry
-from catalog.errors import StorageDamaged
 from catalog.identity import series_id
-from catalog.members import READ_AT_ONCE_MAX, WANTED_MAX, Members
+from catalog.members import Members
 from catalog.model import BASE_LEVEL
 from catalog.scan import Domain, ScanRequest, prune
 from catalog.snapshot import LakeSnapshot
@@ -57,9 +57,7 @@ def test_few_series_are_looked_for_where_they_are(tmp_path: Path) -> None:
         snapshot = filled(lake, chance)
         files = snapshot.tables["data_points"].files
         held = {file.path: set(pq.read_table(file.path).column("series_id").to_pylist()) for file in files}
-        for id_ in IDS * 2:
-            wanted_of(snapshot, [id_])
-        for count in (1, 2, WANTED_MAX):
+        for count in (1, 1, 1, 2, 5, 20):
             wanted = chance.sample(IDS, count)
             found = wanted_of(snapshot, wanted)
             assert {file.path for file in found} >= {path for path, ids in held.items() if ids & set(wanted)}
@@ -71,22 +69,22 @@ def test_few_series_are_looked_for_where_they_are(tmp_path: Path) -> None:
     assert spared, "no file was spared that the bounds would have had opened"
 
 
-def test_one_reader_reads_few_files_of_many(tmp_path: Path) -> None:
+def test_files_that_are_not_known_are_opened(tmp_path: Path) -> None:
+    """Those of another process, and those of before a start."""
     with warehouse(tmp_path) as lake:
-        for value in range(READ_AT_ONCE_MAX + 3):
-            post(lake, IDS[:1], value)
-        files = lake.engine.snapshots.current().tables["data_points"].files
-    members = Members()
-    assert len(list(members.holding(files, "series_id", IDS[1:2]))) == 3, "eight are known not to hold it"
-    assert list(members.holding(files, "series_id", IDS[1:2])) == []
-    members = Members()
-    assert list(members.holding(files, "series_id", IDS[1 : 2 + WANTED_MAX])) == list(files), "of so many none is read"
+        snapshot = filled(lake, random.Random(2))
+        known = sum(len(wanted_of(snapshot, [id_])) for id_ in IDS)
+    with warehouse(tmp_path) as again:
+        snapshot = again.engine.snapshots.current()
+        assert sum(len(wanted_of(snapshot, [id_])) for id_ in IDS) > known
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
-    with warehouse(tmp_path) as lake:
-        post(lake, [IDS[0]], 1)
-        (file,) = lake.engine.snapshots.current().tables["data_points"].files
-        Path(file.path).write_bytes(b"no Parquet")
-        with pytest.raises(StorageDamaged):
-            list(Members().holding([file], "series_id", [IDS[0]]))
+def test_no_more_is_held_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "VALUES_HELD_MAX", 10)
+    held = Members()
+    for number in range(5):
+        held.learn({f"{number}": frozenset(IDS[:4])})
+    held.learn({"huge": frozenset(IDS)})
+    files = [FileEntry(name, "0", 1, 4, 80, 0, {}) for name in ("0", "1", "2", "3", "4", "huge")]
+    assert [file.path for file in held.holding(files, IDS[9:10])] == ["0", "1", "2", "huge"]
+    assert list(held.holding(files, [*IDS, *IDS])) == files, "of so many most hold one"

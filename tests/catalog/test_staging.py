@@ -14,6 +14,7 @@ from pyiceberg.io.pyarrow import parquet_file_to_data_file
 
 from catalog.data_files import WrittenFile, data_files
 from catalog.iceberg import Lake
+from catalog.members import Members
 from catalog.model import DATA_POINTS, MODEL
 from catalog.schemas import arrow_schema
 from catalog.staging import stage
@@ -32,7 +33,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 def staged(lake: Lake, rows: pa.Table) -> tuple[WrittenFile, ...]:
     with ThreadPoolExecutor(2) as executor:
-        return stage(DATA_POINTS, rows, lake.load(DATA_POINTS), executor)
+        return stage(DATA_POINTS, rows, lake.load(DATA_POINTS), executor, Members())
 
 
 def with_dictionary(rows: pa.Table, ids: list[str]) -> pa.Table:
