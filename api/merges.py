@@ -91,7 +91,7 @@ class Merges:
 
         Where some merges fail, the others run nevertheless, and the last error is raised in the end.
         """
-        tasks = tasks_due(self._snapshots.current(), self.look(), self._rules)
+        tasks = tasks_due(self._snapshots.current(), self.look(), self._rules, self._failed)
         if not tasks or self._stopping.is_set():
             return False
         database = merge_database(self._lake, self._limits, 1, self._settings.maintenance_memory)

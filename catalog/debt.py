@@ -8,13 +8,19 @@ share of the base, by their number, or by their age.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from catalog.entries import FileEntry
 from catalog.model import BASE_LEVEL, DELTA_LEVEL, Table
 from catalog.scan import ScanFiles, scan_files
 from catalog.snapshot import LakeSnapshot, TableSnapshot
+
+BASE_ROWS_A_PASS = 3_000_000
+
+# A table and one of its partitions.
+Place: TypeAlias = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,10 @@ class MergeRules:
     rows_max: int
     base_share: float
     share_rows_min: int = 20_000
+
+    def is_crowded(self, debt: Debt) -> bool:
+        """Whether fresh files are many enough for a delta merge."""
+        return debt.fresh_files > self.fresh_files_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,10 @@ class Debt:
     age_seconds: float
     stacked_files: int = 0
 
+    @property
+    def place(self) -> Place:
+        return self.table, self.partition
+
     def figure(self, rules: MergeRules) -> float:
         """How much there is to gain: each part is 1 where it alone makes a merge due."""
         share = max(self.base_rows * rules.base_share, rules.share_rows_min)
@@ -65,7 +79,7 @@ class Debt:
             return BASE_LEVEL
         if worth_a_base and self.rows >= rules.share_rows_min:
             return BASE_LEVEL
-        if self.fresh_files > rules.fresh_files_max:
+        if rules.is_crowded(self):
             return BASE_LEVEL if worth_a_base else DELTA_LEVEL
         return None
 
@@ -139,14 +153,26 @@ def _stacked(files: Iterable[FileEntry]) -> int:
     return max((sum(counts[other] for other in counts if name.startswith(other)) for name in counts), default=0)
 
 
-def tasks_due(snapshot: LakeSnapshot, debts: Iterable[Debt], rules: MergeRules) -> tuple[MergeTask, ...]:
-    """The merges that are due, the greatest debt first."""
-    ordered = sorted(debts, key=lambda debt: debt.figure(rules), reverse=True)
-    levels = ((debt, debt.due(rules)) for debt in ordered)
+def tasks_due(
+    snapshot: LakeSnapshot, debts: Iterable[Debt], rules: MergeRules, last: Container[Place] = ()
+) -> tuple[MergeTask, ...]:
+    """The merges of one pass: delta merges, then base merges, the greatest debt first but for the places in `last`.
+
+    While a base merge runs, fresh files pile up in all other partitions. So of those that are due a pass has no more
+    than BASE_ROWS_A_PASS, one in any case; the other partitions have a delta merge until it is their turn.
+    """
+    ordered = sorted(debts, key=lambda debt: (debt.place not in last, debt.figure(rules)), reverse=True)
+    levels = {debt: level for debt in ordered if (level := debt.due(rules)) is not None}
+    rows = 0
+    for debt in [debt for debt, level in levels.items() if level == BASE_LEVEL]:
+        if rows and rows + debt.rows + debt.base_rows > BASE_ROWS_A_PASS:
+            levels[debt] = DELTA_LEVEL
+        else:
+            rows += debt.rows + debt.base_rows
+    chosen = [(debt, level) for debt, level in levels.items() if level == BASE_LEVEL or rules.is_crowded(debt)]
     return tuple(
         merge_task(snapshot, snapshot.tables[debt.table], debt.partition, level)
-        for debt, level in levels
-        if level is not None
+        for debt, level in sorted(chosen, key=lambda each: each[1])
     )
 
 

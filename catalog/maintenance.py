@@ -74,11 +74,12 @@ class _Part:
 
 
 def bundles(tasks: Iterable[MergeTask]) -> Iterator[tuple[MergeTask, ...]]:
-    """Tasks that share a commit: of one table, in their order, not more rows than a broken pass may lose."""
+    """Tasks that share a commit: of one table and level, in their order, not more rows than a broken pass may lose."""
     bundle: list[MergeTask] = []
     for task in tasks:
         full = sum(each.rows for each in bundle) + task.rows > BUNDLE_ROWS_MAX
-        if bundle and (full or bundle[0].table is not task.table):
+        alike = bundle and bundle[0].table is task.table and bundle[0].level == task.level
+        if bundle and (full or not alike):
             yield tuple(bundle)
             bundle = []
         bundle.append(task)

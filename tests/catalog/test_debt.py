@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 import pytest
 
-from catalog.debt import Debt, Debts, MergeRules, base_tasks, merge_task, tasks_due
+from catalog.debt import BASE_ROWS_A_PASS, Debt, Debts, MergeRules, Place, base_tasks, merge_task, tasks_due
 from catalog.entries import FileEntry
 from catalog.maintenance import BUNDLE_ROWS_MAX, bundles, recent_from
 from catalog.model import BASE_LEVEL, DATA_POINTS, DELTA_LEVEL
@@ -64,6 +64,24 @@ def test_the_greatest_debt_is_paid_first() -> None:
     assert [task.partition for task in tasks] == ["1", "0", "2"]
 
 
+def test_a_pass_has_few_base_merges_and_the_others_a_delta_merge_before_them() -> None:
+    """Else fresh files would pile up in all partitions while the bases of some are written."""
+    debts = [
+        replace(
+            EMPTY, partition=f"{number}", files=9, fresh_files=9 - number, rows=rows, base_rows=BASE_ROWS_A_PASS // 2
+        )
+        for number, rows in enumerate((200_000, 200_000, 200_000, 200_000, 200_000, 1))
+    ]
+    snapshot = lake(())
+
+    def told(last: Container[Place] = ()) -> list[tuple[str | None, int]]:
+        return [(task.partition, task.level) for task in tasks_due(snapshot, debts, RULES, last)]
+
+    assert told() == [("1", DELTA_LEVEL), ("2", DELTA_LEVEL), ("3", DELTA_LEVEL), ("4", DELTA_LEVEL), ("0", BASE_LEVEL)]
+    assert told({("data_points", "0")})[-1] == ("1", BASE_LEVEL), "what failed does not keep the others waiting"
+    assert told({("data_points", "0")})[-2] == ("0", DELTA_LEVEL)
+
+
 def test_deltas_age_until_their_base_changes() -> None:
     debts, base = Debts(), entry("base", BASE_LEVEL, 10)
     assert debts.at(lake([base]), 0.0) == ()
@@ -95,9 +113,11 @@ def test_a_base_merge_takes_the_base_files_that_may_share_a_key() -> None:
     assert taken(files, BASE_LEVEL) == {"delta", "same years"}, "untouched, and more than is written anyway"
 
 
-def test_a_bundle_is_bounded_and_of_one_table() -> None:
+def test_a_bundle_is_bounded_and_of_one_table_and_level() -> None:
     snapshot = lake(replace(entry(str(number), 0, BUNDLE_ROWS_MAX // 2), partition=str(number)) for number in range(5))
-    assert [len(bundle) for bundle in bundles(base_tasks(snapshot, DATA_POINTS))] == [2, 2, 1]
+    tasks = base_tasks(snapshot, DATA_POINTS)
+    assert [len(bundle) for bundle in bundles(tasks)] == [2, 2, 1]
+    assert [len(bundle) for bundle in bundles((replace(tasks[0], level=DELTA_LEVEL), *tasks[1:]))] == [1, 2, 2]
 
 
 @pytest.mark.parametrize(("days", "recent"), [(0, None), (100, dt.date(2026, 7, 3)), (10**6, dt.date(1, 1, 1))])
