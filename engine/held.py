@@ -97,6 +97,9 @@ class HeldPoints:
     def _bring_up(self, snapshot: LakeSnapshot) -> None:
         """Take in the rows that are newer than what is held; where that is too many, let all go."""
         table = snapshot.tables[DATA_POINTS.name]
+        # Of another life: what is taken in below would mix the two.
+        for id_ in [id_ for id_, held in self._held.items() if held.hidden != _hidden(snapshot, id_)]:
+            del self._held[id_]
         fresh = sorted(_newer(table.files, self._through), key=lambda file: (file.sequence, file.path))
         if sum(file.rows for file in fresh) > self._points_max:
             self._held.clear()
