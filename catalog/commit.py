@@ -2,9 +2,8 @@
 
 What is decided about a batch (what is new, what is unchanged) is a decision about the state it is committed on. So
 `prepare` runs on a snapshot, and the commit goes through only where that snapshot is still the head; where another
-process was faster, all is prepared again on the new head. Tables are committed in the order that `prepare` gives: what
-others rest upon first, so that no reader sees a point of an unknown series. A crash loses the queue, which is right:
-nobody was told that it is stored.
+process was faster, all is prepared again on the new head. Tables are committed in the model's order, so that no
+reader sees a point of an unknown series. A crash loses the queue, which is right: nobody was told that it is stored.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[R]):
-    """What batches come to on one snapshot: the rows to append by table, in the order of the commits, one outcome a
-    batch, and what to put on record of those that were not on record before."""
+    """What batches come to on one snapshot: the rows to append by table, one outcome a batch, and what to put on
+    record of those that were not on record before."""
 
     rows: Mapping[str, pa.Table]
     outcomes: Sequence[R]
@@ -253,9 +252,10 @@ class Committer(Generic[B, R]):
         """The files of all tables, before the first commit: a full disk then stops all of it, not the second half."""
         staged: deque[_Staged] = deque()
         try:
-            for name, rows in prepared.rows.items():
-                if rows.num_rows:
-                    staged.append(self._stage(self._lake.model.by_name[name], rows, snapshot.tables[name].id))
+            for table in self._lake.model.tables:
+                rows = prepared.rows.get(table.name)
+                if rows is not None and rows.num_rows:
+                    staged.append(self._stage(table, rows, snapshot.tables[table.name].id))
         except BaseException:
             for earlier in staged:
                 discard(self._lake.io, earlier.locations)

@@ -37,7 +37,7 @@ class WrittenFile:
     location: str
     footer: pq.FileMetaData
     size_bytes: int
-    members: frozenset[str] = frozenset()
+    members: frozenset[str]
 
     @property
     def path(self) -> str:

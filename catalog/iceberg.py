@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyiceberg.catalog.sql import IcebergTables
@@ -26,6 +26,8 @@ from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
 from catalog.sql_catalog import ParsedOnceCatalog
 from catalog.turns import Turns
+
+T = TypeVar("T")
 
 NAMESPACE = "finlake"
 BUSY_SECONDS = 30
@@ -83,26 +85,21 @@ class Lake:
 
     def load(self, table: Table) -> IcebergTable:
         """The table as it is now, for one commit in one thread; never keep it."""
-        try:
-            return self._load(table)
-        except StorageDamaged:
-            return self._load(table)  # old metadata goes while others commit: there may be newer by now
-
-    def _load(self, table: Table) -> IcebergTable:
-        with reading(f"metadata of {table.name}"):
-            return self._catalog.load_table((NAMESPACE, table.name))
+        return self._newest(table, lambda: self._catalog.load_table((NAMESPACE, table.name)))
 
     def metadata_on_disk(self, table: Table) -> TableMetadata:
         """What the newest metadata file of a table says now, whatever is held of it in memory."""
-        try:
-            return self._on_disk(table)
-        except StorageDamaged:
-            return self._on_disk(table)  # as for `load`
+        return self._newest(table, lambda: self._catalog.read(self.metadata_locations()[table.name]))
 
-    def _on_disk(self, table: Table) -> TableMetadata:
-        location = self.metadata_locations()[table.name]
-        with reading(location):
-            return self._catalog.read(location)
+    def _newest(self, table: Table, read: Callable[[], T]) -> T:
+        def once() -> T:
+            with reading(f"metadata of {table.name}"):
+                return read()
+
+        try:
+            return once()
+        except StorageDamaged:
+            return once()  # old metadata goes while others commit: there may be newer by now
 
     def metadata_locations(self) -> Mapping[str, str]:
         """Where each table's newest metadata is, all read in one statement: one consistent state of the catalog."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from catalog.entries import FileEntry
 from catalog.model import DATA_POINTS
 from catalog.scan import Domain, ScanFiles, ScanRequest, prune, scan_files
 from catalog.snapshot import LakeSnapshot
+from engine.errors import ExecutionFailed
 from engine.execute import JOINED_VALUES_MAX, Database
 from engine.lower import Statement
 from engine.stored import alive, alive_parameters
@@ -29,7 +30,8 @@ SERIES_MAX = JOINED_VALUES_MAX
 SERIES_REMEMBERED_MAX = 100_000
 # What holding a series takes beside its points, in points.
 SERIES_OVERHEAD = 100
-NEVER_HIDDEN = -1
+# So many are read at once, as they may have many days.
+SERIES_READ_MAX = 200
 
 _POINTS = """
     SELECT wanted.place, list(DISTINCT a.date) AS days, max(a.revision_date) AS last_revision
@@ -43,31 +45,33 @@ _SINCE = "WHERE a.seq > $through"
 @dataclass(frozen=True, slots=True)
 class SeriesPoints:
     """The points on file of one series: `days` are their dates, in any order, `last_revision` is the greatest revision
-    date of them all, None where there are none. Rows up to the sequence `hidden` are of a deleted life."""
+    date of them all, None where there are none."""
 
     days: pa.Array
     last_revision: dt.date | None
-    hidden: int
 
     def with_more(self, more: SeriesPoints) -> SeriesPoints:
         fresh = more.days.filter(pc.invert(pc.is_in(more.days, value_set=self.days)))
         revisions = [each for each in (self.last_revision, more.last_revision) if each is not None]
         days = pa.concat_arrays([self.days, fresh]) if len(fresh) else self.days
-        return replace(self, days=days, last_revision=max(revisions, default=None))
+        return SeriesPoints(days, max(revisions, default=None))
 
 
 class HeldPoints:
     """At most `points_max` points, those of series that were posted longest ago going first. For one thread.
 
-    A series is read whole only when it is asked for the second time: many are posted once and never again.
+    A series is read whole only when it is asked for the second time: many are posted once and never again. Where that
+    takes more memory than the database has, the series is not asked for again.
     """
 
     def __init__(self, database: Database, points_max: int) -> None:
         self._database = database
         self._points_max = points_max
         self._held: LRUCache[str, SeriesPoints] = LRUCache(points_max, getsizeof=_size)
-        self._asked: LRUCache[str, None] = LRUCache(SERIES_REMEMBERED_MAX)
+        # Whether a series that was asked for is worth being read.
+        self._asked: LRUCache[str, bool] = LRUCache(SERIES_REMEMBERED_MAX)
         self._through = 0
+        self._hidden: Mapping[str, int] = {}
 
     @property
     def points(self) -> float:
@@ -82,38 +86,49 @@ class HeldPoints:
         if len(series) > SERIES_MAX:
             return {}
         self._bring_up(snapshot)
-        found = {id_: held for id_ in series if (held := self._alive(snapshot, id_)) is not None}
+        found = {id_: held for id_ in series if (held := self._held.get(id_)) is not None}
         missing = [id_ for id_ in series if id_ not in found]
-        again = [id_ for id_ in missing if id_ in self._asked]
-        self._asked.update(dict.fromkeys(missing))
-        if again:
-            read = self._read(prune(snapshot, _request(again)), again)
-            nothing = SeriesPoints(pa.array([], pa.date32()), None, NEVER_HIDDEN)
-            for id_ in again:
-                found[id_] = replace(read.get(id_, nothing), hidden=_hidden(snapshot, id_))
-                self._hold(id_, found[id_])
+        again = [id_ for id_ in missing if self._asked.get(id_)][:SERIES_READ_MAX]
+        for id_ in missing:
+            self._asked[id_] = self._asked.get(id_, True)
+        return {**found, **self._first_read(snapshot, again)} if again else found
+
+    def _first_read(self, snapshot: LakeSnapshot, series: Sequence[str]) -> Mapping[str, SeriesPoints]:
+        try:
+            read = self._read(prune(snapshot, _request(series)), series)
+        except ExecutionFailed:
+            self._asked.update(dict.fromkeys(series, False))
+            return {}
+        nothing = SeriesPoints(pa.array([], pa.date32()), None)
+        found = {id_: read.get(id_, nothing) for id_ in series}
+        for id_, points in found.items():
+            self._hold(id_, points)
         return found
 
     def _bring_up(self, snapshot: LakeSnapshot) -> None:
-        """Take in the rows that are newer than what is held; where that is too many, let all go."""
+        """Let go of series that began or ended a life, and take in the rows that are newer than what is held; where
+        these are too many, let all go."""
         table = snapshot.tables[DATA_POINTS.name]
-        # Of another life: what is taken in below would mix the two.
-        for id_ in [id_ for id_, held in self._held.items() if held.hidden != _hidden(snapshot, id_)]:
-            del self._held[id_]
+        for id_, _ in snapshot.hidden.items() ^ self._hidden.items():
+            self._held.pop(id_, None)
+        self._hidden = snapshot.hidden
         fresh = sorted(_newer(table.files, self._through), key=lambda file: (file.sequence, file.path))
         if sum(file.rows for file in fresh) > self._points_max:
             self._held.clear()
         if fresh and self._held:
             hidden = tuple((id_, sequence) for id_, sequence in snapshot.hidden.items() if id_ in self._held)
-            files = scan_files(table, tuple(fresh), hidden)
-            for id_, more in self._read(files, list(self._held), self._through).items():
-                if (held := self._held.get(id_)) is not None:
-                    self._hold(id_, held.with_more(more))
+            self._take_in(scan_files(table, tuple(fresh), hidden))
         self._through = table.sequence
 
-    def _alive(self, snapshot: LakeSnapshot, id_: str) -> SeriesPoints | None:
-        held = self._held.get(id_)
-        return held if held is not None and held.hidden == _hidden(snapshot, id_) else None
+    def _take_in(self, files: ScanFiles) -> None:
+        try:
+            read = self._read(files, list(self._held), self._through)
+        except ExecutionFailed:
+            self._held.clear()
+            return
+        for id_, more in read.items():
+            if (held := self._held.get(id_)) is not None:
+                self._hold(id_, held.with_more(more))
 
     def _hold(self, id_: str, points: SeriesPoints) -> None:
         if _size(points) <= self._points_max:
@@ -143,10 +158,6 @@ def _request(series: Iterable[str]) -> ScanRequest:
     return ScanRequest(DATA_POINTS.name, {"series_id": Domain(values=tuple(sorted(series)))})
 
 
-def _hidden(snapshot: LakeSnapshot, id_: str) -> int:
-    return snapshot.hidden.get(id_, NEVER_HIDDEN)
-
-
 def _newer(files: Iterable[FileEntry], through: int) -> Iterator[FileEntry]:
     """The files that may hold a row of a greater sequence: a merged file can be newer than all of its rows."""
     for file in files:
@@ -161,4 +172,4 @@ def _by_place(found: pa.Table) -> Iterator[tuple[int, SeriesPoints]]:
         own = days[at].values
         # A copy: what is held of one series must not keep the memory of all others that were read with it.
         own = own.take(pa.arange(0, len(own)))
-        yield row["place"], SeriesPoints(own, row["last_revision"], NEVER_HIDDEN)
+        yield row["place"], SeriesPoints(own, row["last_revision"])

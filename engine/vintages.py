@@ -65,8 +65,7 @@ _CLOSING = """
 _SEEN = """
     SELECT DISTINCT wanted.code, v.series_id, v.revision_date
     FROM {parquet} v JOIN wanted USING (series_id)
-    WHERE v.points_sequence <= $sequence
-    AND v.points_sequence > coalesce(list_extract($hidden_sequences, list_position($hidden_series, v.series_id)), -1)
+    WHERE v.points_sequence > coalesce(list_extract($hidden_sequences, list_position($hidden_series, v.series_id)), -1)
 """
 
 SEEN_SCHEMA = pa.schema([("code", pa.int32()), ("series_id", pa.string()), ("revision_date", pa.date32())])
@@ -98,19 +97,15 @@ def shared(points: pa.Table, seen: pa.Table) -> bool:
     return batches.num_rows > pc.count_distinct(batches.column("code")).as_py()
 
 
-def seen_vintages(
-    database: Database, series: pa.Array, stored: ScanFiles, sequence: int, hidden: Mapping[str, int]
-) -> pa.Table:
+def seen_vintages(database: Database, series: pa.Array, stored: ScanFiles, hidden: Mapping[str, int]) -> pa.Table:
     """The vintages on record of some series, SEEN_SCHEMA; `code` is the position in `series`.
 
-    `sequence` is that of the last commit of data_points: a vintage that names a later one is of a post that was broken
-    off before its points. `hidden` maps the deleted series to the commit sequence up to which they are gone.
+    `hidden` maps the deleted series to the commit sequence of data_points up to which they are gone.
     """
     if not stored.files:
         return SEEN_SCHEMA.empty_table()
     parameters = {
         "files": [file.path for file in stored.files],
-        "sequence": sequence,
         "hidden_series": list(hidden),
         "hidden_sequences": list(hidden.values()),
     }

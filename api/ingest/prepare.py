@@ -88,7 +88,7 @@ class Preparer:
     def _points(
         self, snapshot: LakeSnapshot, applied: Sequence[_Applied], now: dt.datetime
     ) -> tuple[dict[str, pa.Table], list[Outcome]]:
-        """The rows of vintages and data points to append, and the outcomes with their verdicts."""
+        """The rows of data points and vintages to append, and the outcomes with their verdicts."""
         outcomes = [each.outcome for each in applied]
         deletion = applied[0].batch.deletes if len(applied) == 1 else None
         if deletion is not None and deletion.span is not None and outcomes[0].found:
@@ -101,13 +101,11 @@ class Preparer:
         stored = prune(snapshot, ScanRequest(DATA_POINTS.name, _key_domains(incoming)))
         found = news(self._database, incoming, stored, now.date(), partial(self._held.of, snapshot))
         judged = [_judged(outcome, counts) for outcome, counts in zip(outcomes, found.verdicts, strict=True)]
-        appended: dict[str, pa.Table] = {}
+        rows = {DATA_POINTS.name: _with_bookkeeping(found.rows, DATA_POINTS, now)}
         if incoming.changes_only:
             sequence = snapshot.tables[DATA_POINTS.name].sequence + bool(found.rows.num_rows)
-            appended[VINTAGES.name] = _vintage_rows(incoming, sequence, now)
-        # Points come last: their commit is what readers see, and what names the batch to whoever sends it again.
-        appended[DATA_POINTS.name] = _with_bookkeeping(found.rows, DATA_POINTS, now)
-        return appended, judged
+            rows[VINTAGES.name] = _vintage_rows(incoming, sequence, now)
+        return rows, judged
 
     def _incoming(self, snapshot: LakeSnapshot, applied: Sequence[_Applied]) -> Incoming:
         """The points of all batches, numbered anew, over one sorted dictionary of series."""
@@ -115,8 +113,7 @@ class Preparer:
         known = self._series.at(snapshot.tables[SERIES.name])
         on_record = tuple(id_ for id_ in series.to_pylist() if known.get(id_) is not None)
         files = prune(snapshot, ScanRequest(VINTAGES.name, {"series_id": Domain(values=on_record)}))
-        sequence = snapshot.tables[DATA_POINTS.name].sequence
-        seen = seen_vintages(self._database, series, files, sequence, snapshot.hidden)
+        seen = seen_vintages(self._database, series, files, snapshot.hidden)
         return Incoming(
             points, series, pa.array(on_record, pa.string()), seen, any(each.batch.changes_only for each in applied)
         )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from api.problems import Problem
+from api.writing import Verdicts
 from catalog.identity import series_id
 from catalog.snapshot import LakeSnapshot
+from engine.errors import ExecutionFailed
 from engine.held import SERIES_OVERHEAD, HeldPoints, SeriesPoints
 from tests.support.warehouse import Warehouse, warehouse
 
@@ -105,6 +108,50 @@ def test_a_series_is_held_from_the_second_time_on(tmp_path: Path) -> None:
         assert held.of(snapshot, IDS[:2]) == {}
         assert set(held.of(snapshot, IDS[1:3])) == {IDS[1]}
         assert set(held.of(snapshot, IDS)) == set(IDS[:3])
+
+
+@pytest.mark.parametrize("lives", range(1, 4))
+def test_points_of_an_earlier_life_are_none(tmp_path: Path, lives: int) -> None:
+    """Others are posted in between, so that what is held is brought up to date in each life."""
+
+    def verdicts(name: str) -> Verdicts:
+        points = [{"source": "S", "external_id": name, "date": str(day(n)), "value": 1} for n in range(2)]
+        return lake.write({"data_points": [point | {"revision_date": str(day(50))} for point in points]}).verdicts
+
+    with warehouse(tmp_path) as lake:
+        for _ in range(3):
+            verdicts("A")
+        for _ in range(lives):
+            lake.delete_series(series_id("S", "A"))
+            assert verdicts("A") == Verdicts(inserted=2)
+            for _ in range(2):
+                verdicts("B")
+
+
+def test_a_series_that_takes_too_much_memory_is_looked_up_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warehouse(tmp_path) as lake:
+        post(lake, random.Random(1), 100)
+        held, snapshot = HeldPoints(lake.services.database, 10_000), lake.engine.snapshots.current()
+        held.of(snapshot, IDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(held, "_read", raising(ExecutionFailed("The database needs more memory than it may use.")))
+            assert held.of(snapshot, IDS[:2]) == {}
+        assert held.of(snapshot, IDS[:2]) == {}, "nor is it tried again at every post"
+        assert set(held.of(snapshot, IDS)) == set(IDS[2:])
+        with monkeypatch.context() as patch:
+            patch.setattr(held, "_read", raising(ExecutionFailed("The database needs more memory than it may use.")))
+            post(lake, random.Random(2))
+            assert held.of(lake.engine.snapshots.current(), IDS[:2]) == {}
+        assert held.points == 0, "what could not be brought up to date is let go"
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object) -> Any:
+        raise error
+
+    return fail
 
 
 def test_a_merge_of_known_rows_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

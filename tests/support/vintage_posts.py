@@ -21,8 +21,9 @@ TODAY = dt.date(2024, 6, 15)
 JAN, FEB, MAR = (dt.date(2024, month, 28) for month in (1, 2, 3))
 EARLY_FEB = dt.date(2024, 2, 10)
 DAYS = (JAN, EARLY_FEB, FEB, MAR, TODAY)
-# Of the tables series, vintages and data_points: the source is there.
+# Of the tables series, data_points and vintages: the source is there.
 COMMITS = 3
+POINTS_STORED = 2
 
 
 def vintage(day: dt.date, *values: int, series: str = "A") -> list[Point]:
@@ -42,9 +43,9 @@ def post(lake: Warehouse, points: list[Point], key: str = "", *, changes_only: b
     return asyncio.run(lake.writer.write_body(body, BodyKind(), Terms("atomic", changes_only, key)))
 
 
-def post_killed(folder: Path) -> None:
+def post_killed(folder: Path, points: list[Point] = KILLED) -> None:
     with warehouse(folder, TODAY) as lake:
-        post(lake, KILLED, "killed")
+        post(lake, points, "killed")
 
 
 def killed_lake(folder: Path, commits: int) -> Oracle:
