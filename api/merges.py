@@ -24,8 +24,9 @@ from engine.merge import merging_of
 log = structlog.get_logger("finlake.merges")
 
 # Each part of a merge is followed by a rest of this many times its length, so that no core is taken for long. The rest
-# grows shorter as the debt nears the point where posts are refused.
+# grows shorter as the debt grows, and there is none from this share of the debt on at which posts are refused.
 REST_SHARE = 1.0
+RESTLESS_SHARE = 0.25
 
 
 class Stopping(Exception):
@@ -44,6 +45,12 @@ class MergeFigures:
     merges: int = 0
     merged_rows: int = 0
     merge_seconds: float = 0.0
+
+
+def rest_share(files: int, files_max: int) -> float:
+    """How long a merge rests after a part, in lengths of that part; by the files of the partition that has most and by
+    how many of them make posts wait."""
+    return REST_SHARE * max(0.0, 1 - files / (files_max * RESTLESS_SHARE))
 
 
 def merge_rules(settings: Settings) -> MergeRules:
@@ -153,8 +160,7 @@ class Merges:
         """Look again at what came meanwhile, and rest. Raises Stopping."""
         self.look()
         spent = self._monotonic() - self._part_began
-        calm = 1 - min(1.0, self.figures.partition_files_max / self._limits.debt_files_max)
-        if self._stopping.wait(spent * REST_SHARE * calm):
+        if self._stopping.wait(spent * rest_share(self.figures.partition_files_max, self._limits.debt_files_max)):
             raise Stopping
         self._part_began = self._monotonic()
 

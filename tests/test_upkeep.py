@@ -17,7 +17,7 @@ from starlette.types import Message
 
 from api.app import build_app
 from api.limits import Limits
-from api.merges import MergeFigures, Merges
+from api.merges import MergeFigures, Merges, rest_share
 from api.upkeep import LOCK_FILE, Every, Upkeep
 from catalog.errors import StorageDamaged
 from catalog.files import owned
@@ -55,6 +55,11 @@ def merges_of(lake: Warehouse, monotonic: Callable[[], float] = time.monotonic) 
 
 def data_files(lake: Warehouse) -> set[Path]:
     return set(lake.settings.data_dir.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(("files", "share"), [(0, 1.0), (10, 0.6), (25, 0.0), (80, 0.0), (200, 0.0)])
+def test_a_merge_rests_less_the_more_waits_for_it(files: int, share: float) -> None:
+    assert rest_share(files, 100) == pytest.approx(share)
 
 
 def test_the_thread_survives_what_a_pass_raises_and_stops_at_once(tmp_path: Path) -> None:
