@@ -16,8 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from api import logging
+from api.answers import Answers
 from api.compression import Compressed
 from api.config import Settings
+from api.front import Front
 from api.graphql.router import graphql_routes
 from api.ingest.batch import Batch
 from api.ingest.outcome import Outcome
@@ -125,14 +127,14 @@ def _keeping_passes(
     )
 
 
-def create_app() -> FastAPI:
+def create_app() -> Front:
     """The service as its environment sets it: what the server starts."""
     settings, limits = Settings(), Limits()
     logging.configure(settings)
     return build_app(settings, limits, open_services(settings, limits))
 
 
-def build_app(settings: Settings, limits: Limits, services: Services) -> FastAPI:
+def build_app(settings: Settings, limits: Limits, services: Services) -> Front:
     """The service over open services, which it closes when it stops."""
 
     @asynccontextmanager
@@ -161,7 +163,7 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> FastAPI
     app.add_exception_handler(ClientDisconnect, _gone)
     for kind in (Problem, EngineError, CatalogError, Exception):
         app.add_exception_handler(kind, _answer)
-    return app
+    return Front(app, services.engine.snapshots, Answers(limits.answers_bytes_max), metrics.count_repeated)
 
 
 async def _index(request: Request) -> dict[str, object]:

@@ -31,6 +31,9 @@ class Limits(BaseSettings):
     query_time_ms_max: int = Field(default=30_000, ge=1, description="Time of one query.")
     concurrent_queries_max: int = Field(default=8, ge=1, description="Queries that run at once.")
     waiting_queries_max: int = Field(default=256, ge=0, description="Queries that wait for a place; more are told 503.")
+    answers_bytes_max: int = Field(
+        default=64 * 2**20, ge=0, description="Answers kept to be given again; the least recently given go first."
+    )
     in_items_max: int = Field(default=5_000, ge=1, description="Items of one `in` list, and ids of one list argument.")
     # OData
     query_string_bytes_max: int = Field(default=65_536, ge=1, description="Length of one query string.")

@@ -26,10 +26,12 @@ from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
 from catalog.sql_catalog import ParsedOnceCatalog
 from catalog.turns import Turns
+from catalog.watch import CatalogWatch
 
 T = TypeVar("T")
 
 NAMESPACE = "finlake"
+DATABASE = "catalog.db"
 BUSY_SECONDS = 30
 
 # Columns whose bounds are kept in the manifests, wherever a table has them: what files are pruned by, and what tells
@@ -82,6 +84,7 @@ class Lake:
                 self._catalog = _open_catalog(self.data_dir)
                 for table in model.tables:
                     _create_if_missing(self._catalog, table, width)
+                self.watch = CatalogWatch(self.data_dir / DATABASE)
 
     def load(self, table: Table) -> IcebergTable:
         """The table as it is now, for one commit in one thread; never keep it."""
@@ -135,6 +138,7 @@ class Lake:
             return self._catalog.metadata_at(location)
 
     def close(self) -> None:
+        self.watch.close()
         self._catalog.engine.dispose()
 
 
@@ -176,7 +180,7 @@ def _file_name(error: FileNotFoundError) -> str:
 
 
 def _open_catalog(data_dir: Path) -> ParsedOnceCatalog:
-    database = data_dir / "catalog.db"
+    database = data_dir / DATABASE
     warehouse = data_dir / "warehouse"
     make_durable_directory(warehouse)
     catalog = ParsedOnceCatalog(

@@ -26,6 +26,7 @@ from catalog.members import Members
 from catalog.model import Table, Tables
 from catalog.shapes import Generation, generation
 from catalog.travel import EXPIRED_HINT, Instant, TagName, Token, parsed, state_at
+from catalog.watch import Stamp
 
 SNAPSHOTS_HELD_MAX = 16
 MANIFESTS_HELD_MAX = 4096
@@ -73,6 +74,13 @@ class LakeSnapshot:
         return token_of({name: table.id for name, table in self.tables.items()})
 
 
+class _Newest(NamedTuple):
+    """A state, and what the catalog's stamp was before it was read."""
+
+    stamp: Stamp
+    state: LakeSnapshot
+
+
 class _Hidden(NamedTuple):
     """The points of a series that a row of it hides; the row with the greatest `sequence` counts."""
 
@@ -106,7 +114,7 @@ class Snapshots:
         self._ledger = Ledger(lake)
         self._lock = threading.Lock()
         self._metadata: dict[str, _Metadata] = {}
-        self._current: LakeSnapshot | None = None
+        self._newest: _Newest | None = None
         self._held: LRUCache[str, LakeSnapshot] = LRUCache(SNAPSHOTS_HELD_MAX)
         self._manifests: LRUCache[str, tuple[FileEntry, ...]] = LRUCache(MANIFESTS_HELD_MAX)
         self._hidden: LRUCache[str, Mapping[str, _Hidden]] = LRUCache(MANIFESTS_HELD_MAX)
@@ -115,14 +123,26 @@ class Snapshots:
     def model(self) -> Tables:
         return self._lake.model
 
+    def stamp(self) -> Stamp:
+        """Equal stamps: no name of a state means another one than before."""
+        return self._lake.watch.stamp()
+
+    def known(self, stamp: Stamp) -> LakeSnapshot | None:
+        """The newest state at a stamp, where it is in memory. Does not block."""
+        newest = self._newest
+        return newest.state if newest is not None and newest.stamp == stamp else None
+
     def current(self) -> LakeSnapshot:
         """The newest state, every commit that returned before this call included."""
+        known = self.known(self.stamp())
+        if known is not None:
+            return known
         with self._lock:
+            stamp = self.stamp()
             self._refresh()
             ids = {table.name: self._metadata[table.name].current for table in self.model.tables}
-            if self._current is None or self._current.token != token_of(ids):
-                self._current = self._read(ids)
-            return self._current
+            self._newest = _Newest(stamp, self._read(ids))
+            return self._newest.state
 
     def summaries(self, name: str) -> Mapping[int, str]:
         """A property of the snapshots on record, by snapshot id, as the newest state that was read knows them."""
@@ -186,8 +206,8 @@ class Snapshots:
         """A state whose snapshots are all on record: what is held in memory may have expired."""
         kept = {table.name: self._kept(table, ids[table.name]) for table in self.model.tables}
         token = token_of(ids)
-        if self._current is not None and self._current.token == token:
-            return self._current
+        if self._newest is not None and self._newest.state.token == token:
+            return self._newest.state
         held = self._held.get(token)
         if held is None:
             tables = {table.name: self._table(table, kept[table.name]) for table in self.model.tables}

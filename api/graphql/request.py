@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+from graphql import OperationType
 from graphql.execution import Executor
 from strawberry.dataloader import DataLoader
 
+from api.answers import Repeatable, digest
+from api.graphql.body import Operation
 from api.graphql.pins import named_snapshots
 from api.graphql.selection import Selection
 from api.limits import Limits
@@ -57,6 +60,7 @@ class Request:
     """What the resolvers of one request share.
 
     `asked` are the queries as they were compiled, in order, before the server's limits and the snapshot are put in.
+    `is_pinned` tells whether the document names the snapshot that it reads.
     `key` is the idempotency key of its mutations, empty for none.
     `executor` is set by the executor itself before the first field is resolved. `lists_as_json` off makes every list
     complete field by field: slower, the same answer.
@@ -75,11 +79,19 @@ class Request:
         self.stopwatch = Stopwatch()
         self.asked: list[Query] = []
         self.snapshot: str | None = None
+        self.is_pinned = False
         self.knowledge_dates: set[dt.date | None] = set()
         self.selections: dict[Any, Selection] = {}
         self._scope: asyncio.Task[Scope] | None = None
         self._spent: dict[str, int] = {}
         self._loaders: dict[Batch, DataLoader[str, Any]] = {}
+
+    def repeatable(self, operation: Operation, media_type: str) -> Repeatable | None:
+        """How the answer is named where it is the same each time: that of a query, once it has been executed."""
+        if self.snapshot is None or self.executor.operation.operation is not OperationType.QUERY:
+            return None
+        parts = (operation, media_type)
+        return Repeatable(digest(b"graphql", repr(parts).encode()), self.snapshot, pinned=self.is_pinned)
 
     @property
     def as_of(self) -> dt.date | None:
@@ -97,6 +109,7 @@ class Request:
 
     async def _find_scope(self) -> Scope:
         named = list(named_snapshots(self.executor))
+        self.is_pinned = bool(named)
         return self.at(await self.reader.run(partial(one_snapshot, self.reader.engine, named)))
 
     def at(self, snapshot: str) -> Scope:

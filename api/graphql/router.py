@@ -17,6 +17,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from api.answers import repeat
 from api.config import Settings
 from api.graphql.body import Operation, read_operation
 from api.graphql.faults import error_document, request_fault
@@ -66,6 +67,8 @@ class Door:
             document = self._document(request, result)
             body = orjson.dumps(document)
         status = 400 if "data" not in document and media_type == GRAPHQL_JSON else 200
+        if not result.errors and (repeatable := request.repeatable(operation, media_type)) is not None:
+            repeat(http.scope, repeatable)
         headers = _VARY | {TIMING_HEADER: request.stopwatch.header()}
         if request.snapshot is not None:
             headers |= read_headers(request.stopwatch, request.snapshot, request.as_of)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, assert_never
 
+from api.answers import Repeatable, digest
 from api.cursors import Cursor, encode, question_of
 from api.json_rows import plain_decimal, rfc3339
 from api.odata.compile import Compiled
@@ -17,9 +18,10 @@ from api.odata.negotiate import Format
 from api.odata.path import Shape
 from api.odata.render import Frame, collection, context_url, entity, rows_of
 from api.problems import Problem
-from api.reading import Stopwatch, one_snapshot
+from api.reading import Stopwatch
 from engine.literals import literal, typed_compare
 from engine.pipeline import Engine
+from engine.planner.model import is_timeless
 from engine.query import Expr, Field, Literal, Op, Page, Query, all_of
 
 PLAIN_TEXT = "text/plain;charset=utf-8"
@@ -46,19 +48,41 @@ class Answer:
     snapshot: str
 
 
-def answer(
-    engine: Engine, compiled: Compiled, place: Place, form: Format, page_rows: int, stopwatch: Stopwatch
-) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All that an answer depends on beside the snapshot; `page_rows` is the most that a page may have."""
+
+    compiled: Compiled
+    place: Place
+    form: Format
+    page_rows: int
+
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        """What it names to be read, if anything."""
+        marked = self.compiled.cursor.snapshot if self.compiled.cursor else None
+        return tuple(token for token in (self.compiled.query.snapshot, marked) if token is not None)
+
+    def repeatable(self, snapshot: str) -> Repeatable | None:
+        """How it is named where the answer is the same each time."""
+        compiled = self.compiled
+        if not is_timeless(compiled.query.where):
+            return None
+        written = compiled.options.written  # stands in the links to further pages
+        parts = (compiled.query, compiled.shape, compiled.name, written, self.place, self.form, self.page_rows)
+        return Repeatable(digest(b"odata", repr(parts).encode()), snapshot, pinned=bool(self.snapshots))
+
+
+def answer(engine: Engine, asked: Asked, snapshot: str, stopwatch: Stopwatch) -> Answer:
     """The answer to a URL. Raises Problem and the errors of the floors below; after an error nothing was sent."""
-    marked = compiled.cursor.snapshot if compiled.cursor else None
-    named = [token for token in (compiled.query.snapshot, marked) if token is not None]
-    session = _Session(engine, one_snapshot(engine, named), stopwatch)
+    compiled = asked.compiled
+    session = _Session(engine, snapshot, stopwatch)
     links = session.links(compiled)
     query = replace(compiled.query, where=all_of(compiled.query.where, links))
-    writer = _Writer(session, replace(compiled, query=query), place, form)
+    writer = _Writer(session, replace(compiled, query=query), asked.place, asked.form)
     match compiled.shape:
         case Shape.COLLECTION:
-            return writer.collection(page_rows)
+            return writer.collection(asked.page_rows)
         case Shape.ENTITY | Shape.PROPERTY:
             return writer.entity()
         case Shape.VALUE:

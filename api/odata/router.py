@@ -15,10 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from api.answers import repeat
 from api.config import Settings
 from api.limits import Limits
 from api.odata import render
-from api.odata.answer import Answer, Place, answer
+from api.odata.answer import Answer, Asked, Place, answer
 from api.odata.compile import Compiled, compile_request
 from api.odata.faults import not_supported
 from api.odata.metadata import metadata_document, service_document
@@ -26,7 +27,7 @@ from api.odata.negotiate import VERSION, XML, Format, accept_xml, check_version,
 from api.odata.options import Options, parse_options
 from api.odata.path import Shape, split_path
 from api.problems import Problem, problem_from
-from api.reading import TIMING_HEADER, Reader, Stopwatch, read_headers
+from api.reading import TIMING_HEADER, Reader, Stopwatch, one_snapshot, read_headers
 
 MOUNT = "/odata"
 METADATA = "$metadata"
@@ -103,7 +104,11 @@ class _Door:
             form = _form(request, compiled)
         preferred = page_size(request.headers.getlist("Prefer"), self.limits.page_rows_max)
         size = preferred or self.limits.page_rows_max
-        found = answer(self.reader.engine, compiled, place, form, size, stopwatch)
+        asked = Asked(compiled, place, form, size)
+        snapshot = one_snapshot(self.reader.engine, asked.snapshots)
+        if (repeatable := asked.repeatable(snapshot)) is not None:
+            repeat(request.scope, repeatable)
+        found = answer(self.reader.engine, asked, snapshot, stopwatch)
         headers = read_headers(stopwatch, found.snapshot, compiled.query.as_of)
         if preferred is not None and compiled.shape is Shape.COLLECTION:
             headers["Preference-Applied"] = f"odata.maxpagesize={preferred}"

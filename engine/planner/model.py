@@ -11,6 +11,8 @@ from catalog.model import Table, Type
 from catalog.scan import ScanRequest
 from engine.query import TRUE, And, Call, Compare, Expr, Field, In, Literal, Not, Or, Order, Page, View
 
+# The one function whose value depends on when it is called.
+NOW = "now"
 # The one column that is not read from the row itself: it is worked out from all revisions of the key.
 ORIGINAL_RELEASE = "is_original_release"
 
@@ -65,6 +67,11 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
 def fields_of(expr: Expr) -> frozenset[str]:
     """The columns that an expression reads."""
     return frozenset(node.name for node in nodes(expr) if isinstance(node, Field))
+
+
+def is_timeless(expr: Expr) -> bool:
+    """Whether an expression says the same whenever it is asked."""
+    return not any(isinstance(node, Call) and node.name == NOW for node in nodes(expr))
 
 
 def nodes(expr: Expr) -> Iterator[Expr]:
