@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +19,7 @@ from catalog.errors import StorageFull
 from catalog.model import Type
 from catalog.scan import ScanFiles, check_files
 from catalog.scratch import scratch
+from engine.deadlines import Deadlines
 from engine.errors import EngineError, ExecutionFailed, QueryTimeout
 from engine.functions import type_of
 from engine.literals import coerce, literal
@@ -63,6 +63,7 @@ class Database:
         """Raises StorageFull, StorageFailed."""
         self._time_ms_max = settings.query_time_ms_max
         self._streaming: duckdb.DuckDBPyConnection | None = None
+        self._deadlines = Deadlines()
         self._scratch = ExitStack()
         temporary = self._scratch.enter_context(scratch(settings.data_dir.resolve() / TEMPORARY))
         self._connection = duckdb.connect(":memory:")
@@ -84,7 +85,7 @@ class Database:
 
     def open(self, statement: Statement) -> Running:
         """Start a statement. Raises QueryTimeout, ExecutionFailed, StorageFull, StorageDamaged."""
-        return Running(self._connection.cursor(), statement, self._time_ms_max)
+        return Running(self._connection.cursor(), statement, self._deadlines, self._time_ms_max)
 
     def transform(self, statement: Statement, inputs: Mapping[str, pa.Table]) -> pa.Table:
         """Run a statement over tables in memory and files, without a time limit: the writer's way to DuckDB.
@@ -124,6 +125,7 @@ class Database:
                 cursor.interrupt()
 
     def close(self) -> None:
+        self._deadlines.close()
         self._connection.close()
         self._scratch.close()
 
@@ -135,15 +137,15 @@ def _quoted(path: Path) -> str:
 class Running:
     """A statement under way: its batches, until they end, it is closed, or its time is over."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, statement: Statement, time_ms_max: int) -> None:
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, statement: Statement, deadlines: Deadlines, time_ms_max: int
+    ) -> None:
         self._cursor = cursor
         self.execute_ms = 0.0
         self._files = statement.files
-        self._expired = threading.Event()
+        self._is_expired = False
         self._time_ms_max = time_ms_max
-        self._timer = threading.Timer(time_ms_max / 1000, self._expire)
-        self._timer.daemon = True
-        self._timer.start()
+        self._deadline = deadlines.within(time_ms_max / 1000, self._expire)
         try:
             with self._watched():
                 running = cursor.execute(statement.sql, dict(statement.parameters))
@@ -171,12 +173,12 @@ class Running:
                 return None
 
     def close(self) -> None:
-        self._timer.cancel()
+        self._deadline.cancel()
         with suppress(duckdb.Error):
             self._cursor.close()
 
     def _expire(self) -> None:
-        self._expired.set()
+        self._is_expired = True
         with suppress(duckdb.Error):
             self._cursor.interrupt()
 
@@ -187,7 +189,7 @@ class Running:
         try:
             yield
         except DATABASE_ERRORS as error:
-            if self._expired.is_set():
+            if self._is_expired:
                 limit = self._time_ms_max
                 raise QueryTimeout(
                     f"The query took longer than {limit} ms.", limit="query_time_ms_max", value=limit
