@@ -8,7 +8,7 @@ from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
 from engine.execute import Database, Result
-from engine.lower import lower
+from engine.lower import Templates, lower
 from engine.planner import PASSES, Pass, plan
 from engine.query import Query
 
@@ -25,6 +25,7 @@ class Engine:
         self.snapshots = snapshots
         self._database = database
         self._passes = passes
+        self._templates = Templates()
         self._files = prune if prunes else _all_files
 
     @property
@@ -48,7 +49,7 @@ class Engine:
         snapshot = self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
-        statement = lower(planned, files, keyset=keyset)
+        statement = lower(planned, files, keyset=keyset, templates=self._templates)
         clock.lap("lower")
         return Result(planned, snapshot.token, files, self._database.open(statement), clock.laps)
 

@@ -16,22 +16,39 @@ from sqlglot import exp
 
 from catalog.model import Type
 from catalog.schemas import SQL_TYPES
+from engine.lower.templates import LISTED_ITEMS_MAX, Bound, Source
 from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or
 
 WHITESPACE = " \t\n\r\v\f"
-LISTED_ITEMS_MAX = 64  # past this an `in` is a join with a bound list, not a list of parameters
 TEXT_LENGTH_MAX = 2**32 - 2  # DuckDB refuses a position past it; no text is as long
 
 
 class Parameters:
-    """The values of a statement, by the name of the placeholder that stands for each."""
+    """The values of a statement, by the name of the placeholder that stands for each, and where each comes from.
 
-    def __init__(self) -> None:
+    `bound` is what they are taken from.
+    """
+
+    def __init__(self, bound: Bound) -> None:
         self.values: dict[str, Any] = {}
+        self.sources: dict[str, Source] = {}
+        self._bound = bound
+        self._places: dict[int, int] = {}
+        for place, known in enumerate(bound.constants):
+            self._places.setdefault(id(known), place)
 
-    def add(self, value: Any) -> exp.Placeholder:
+    def add(self, source: Source) -> exp.Placeholder:
+        return self._add(source(self._bound), source)
+
+    def add_constant(self, constant: Literal | In, read: Callable[[Any], Any]) -> exp.Placeholder:
+        """What `read` makes of a constant of the plan, or of another plan's in the same place."""
+        place = self._places.get(id(constant), -1)
+        return self._add(read(constant), lambda bound: read(bound.constants[place]))
+
+    def _add(self, value: Any, source: Source) -> exp.Placeholder:
         name = f"p{len(self.values)}"
         self.values[name] = value
+        self.sources[name] = source
         return exp.Placeholder(this=name)
 
 
@@ -59,8 +76,17 @@ def constant(literal: Literal, parameters: Parameters) -> exp.Expr:
         return exp.null()
     if isinstance(literal.value, Decimal):
         # As text: the driver misreads a decimal with a positive exponent.
-        return exp.cast(parameters.add(format(literal.value, "f")), SQL_TYPES[Type.DECIMAL])
-    return parameters.add(literal.value)
+        return exp.cast(parameters.add_constant(literal, _digits), SQL_TYPES[Type.DECIMAL])
+    return parameters.add_constant(literal, _plain)
+
+
+def _plain(literal: Literal) -> Any:
+    return literal.value
+
+
+def _digits(literal: Literal) -> str:
+    number = literal.value if isinstance(literal.value, Decimal) else Decimal(str(literal.value))
+    return format(number, "f")
 
 
 def condition(expr: Expr, parameters: Parameters, *, keeps_rows: bool = True) -> exp.Expr:
@@ -117,24 +143,32 @@ _ORDERS: dict[Op, type[exp.Binary]] = {Op.LT: exp.LT, Op.LE: exp.LTE, Op.GT: exp
 
 
 def _membership(expr: In, parameters: Parameters, *, keeps_rows: bool) -> exp.Expr:
-    arg = value(expr.arg, parameters)
-    items = [item for item in expr.items if item.value is not None]
-    member = _member(arg, items, parameters)
-    if len(items) < len(expr.items):
+    member = (_listed if len(expr.items) <= LISTED_ITEMS_MAX else _joined_list)(expr, parameters)
+    if any(item.value is None for item in expr.items):
         return exp.func("coalesce", member, exp.true())  # as the items left are none, only a null makes it null
     return member if keeps_rows else exp.func("coalesce", member, exp.false())
 
 
-def _member(arg: exp.Expr, items: list[Literal], parameters: Parameters) -> exp.Expr:
-    if len(items) <= LISTED_ITEMS_MAX:
-        return exp.In(this=arg, expressions=[constant(item, parameters) for item in items])
-    values: list[Any] = [item.value for item in items]
-    if any(isinstance(value_, Decimal) for value_ in values):
-        texts = [format(Decimal(value_), "f") for value_ in values]
-        listed = exp.cast(parameters.add(texts), f"{SQL_TYPES[Type.DECIMAL]}[]", dialect="duckdb")
+def _listed(expr: In, parameters: Parameters) -> exp.Expr:
+    items = [constant(item, parameters) for item in expr.items if item.value is not None]
+    return exp.In(this=value(expr.arg, parameters), expressions=items)
+
+
+def _joined_list(expr: In, parameters: Parameters) -> exp.Expr:
+    arg = value(expr.arg, parameters)
+    if any(isinstance(item.value, Decimal) for item in expr.items):
+        listed = exp.cast(parameters.add_constant(expr, _all_digits), f"{SQL_TYPES[Type.DECIMAL]}[]", dialect="duckdb")
     else:
-        listed = parameters.add(values)
+        listed = parameters.add_constant(expr, _all_plain)
     return exp.In(this=arg, query=exp.select(exp.func("unnest", listed)).subquery())
+
+
+def _all_plain(expr: In) -> list[Any]:
+    return [item.value for item in expr.items if item.value is not None]
+
+
+def _all_digits(expr: In) -> list[str]:
+    return [_digits(item) for item in expr.items if item.value is not None]
 
 
 def _from_zero(text: exp.Expr, start: exp.Expr, length: exp.Expr | None = None) -> exp.Expr:

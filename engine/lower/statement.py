@@ -10,7 +10,9 @@ No value of a caller is ever pasted into the text: each becomes a named paramete
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,7 @@ from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES, sql_by_id
 from engine.errors import QueryError, ScanRefused
 from engine.lower.expressions import Parameters, column, condition, value
+from engine.lower.templates import Bound, Source, Template, Templates, shape_of
 from engine.planner.bind import COUNT
 from engine.planner.model import ORIGINAL_RELEASE, Plan
 from engine.query import TRUE, Order, View
@@ -40,19 +43,32 @@ class Statement:
     files: tuple[FileEntry, ...] = ()
 
 
-def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
+def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False, templates: Templates | None = None) -> Statement:
     """The statement that answers a plan from files.
 
-    With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on.
+    With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on. A text that
+    `templates` know is not built again.
     Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
     check_readable(files)
-    parameters = Parameters()
-    steps = _steps(plan, files, parameters)
-    select = _answer(plan, parameters, keyset=keyset)
+    with _deep():
+        shape, constants = shape_of(plan, files, keyset=keyset)
+        bound = Bound(plan, constants, files)
+        template = templates.find(shape) if templates else None
+        if template is None:
+            template = _template(bound, keyset=keyset)
+            if templates:
+                templates.keep(shape, template)
+    return Statement(template.sql, template.values(bound), files.files)
+
+
+def _template(bound: Bound, *, keyset: bool) -> Template:
+    parameters = Parameters(bound)
+    steps = _steps(bound.plan, bound.files, parameters)
+    select = _answer(bound.plan, parameters, keyset=keyset)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
-    return Statement(_text(select), parameters.values, files.files)
+    return Template(select.sql(DIALECT, copy=False), parameters.sources)
 
 
 def check_readable(files: ScanFiles) -> None:
@@ -63,10 +79,11 @@ def check_readable(files: ScanFiles) -> None:
         raise ScanRefused(f"The table's schema {files.schema_id} is not known.", "Update finlake.")
 
 
-def _text(select: exp.Select) -> str:
+@contextmanager
+def _deep() -> Generator[None]:
     """A door bounds what it reads by its own measure; what sqlglot can write is bounded by Python's stack."""
     try:
-        return select.sql(DIALECT, copy=False)
+        yield
     except RecursionError as error:
         raise QueryError("The question is nested too deeply.", "Nest it less deeply.") from error
 
@@ -100,26 +117,38 @@ def _named(expr: exp.Expr, name: str) -> exp.Alias:
 
 def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     """The rows of files in which one key may stand several times, with the effective sequence that orders them."""
-    sequences = parameters.add([file.sequence for file in files.mixed])
+    sequences = parameters.add(lambda bound: [file.sequence for file in bound.files.mixed])
     of_file = exp.func("list_extract", sequences, exp.cast(exp.column("file_index") + 1, "bigint"))
     columns = [column(name) for name in plan.columns if name != "seq"]
     effective = _named(exp.func("coalesce", column("seq"), of_file), "seq")
-    return _select(*columns, effective).from_(_parquet(files.mixed, files, parameters), copy=False)
+    return _select(*columns, effective).from_(_parquet(_mixed_paths, files, parameters), copy=False)
 
 
-def _parquet(some: tuple[FileEntry, ...], files: ScanFiles, parameters: Parameters) -> exp.Expr:
+def _mixed_paths(bound: Bound) -> list[str]:
+    return [file.path for file in bound.files.mixed]
+
+
+def _settled_paths(bound: Bound) -> list[str]:
+    return [file.path for file in bound.files.settled]
+
+
+def _as_of(bound: Bound) -> dt.date | None:
+    return bound.plan.as_of
+
+
+def _parquet(paths: Source, files: ScanFiles, parameters: Parameters) -> exp.Expr:
     """Some of the files, by field id where they may be of earlier schemas."""
     # A folder named like a partition, as in `level=7`, would put its value in the place of the stored column.
     options = [exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())]
     if files.columns:
         options.append(exp.EQ(this=exp.column("schema"), expression=exp.var(sql_by_id(files.columns))))
-    return exp.func("read_parquet", parameters.add([file.path for file in some]), *options)
+    return exp.func("read_parquet", parameters.add(paths), *options)
 
 
 def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     """The rows to choose out of base files alone: each knows when it holds, so that a filter finds them."""
     columns = [_settled_column(plan, name) for name in plan.columns]
-    select = _select(*columns).from_(_parquet(files.settled, files, parameters), copy=False)
+    select = _select(*columns).from_(_parquet(_settled_paths, files, parameters), copy=False)
     for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
         select = select.where(test, copy=False)
     if plan.view is View.FIRST:
@@ -144,7 +173,7 @@ def _validity(plan: Plan, parameters: Parameters) -> list[exp.Expr]:
     open_end = exp.Is(this=column(SUPERSEDED), expression=exp.null())
     if plan.as_of is None:
         return [open_end]
-    later = exp.GT(this=column(SUPERSEDED), expression=parameters.add(plan.as_of))
+    later = exp.GT(this=column(SUPERSEDED), expression=parameters.add(_as_of))
     return [exp.Paren(this=exp.Or(this=open_end, expression=later))]
 
 
@@ -154,9 +183,9 @@ def _stored_tests(plan: Plan, files: ScanFiles, parameters: Parameters) -> list[
     if plan.stored_where != TRUE:
         tests.append(condition(plan.stored_where, parameters))
     if plan.table.revision and plan.as_of is not None:
-        tests.append(exp.LTE(this=column(plan.table.revision), expression=parameters.add(plan.as_of)))
+        tests.append(exp.LTE(this=column(plan.table.revision), expression=parameters.add(_as_of)))
     if files.hidden:
-        tests.append(_alive(plan.table, files, parameters))
+        tests.append(_alive(plan.table, parameters))
     return tests
 
 
@@ -197,10 +226,10 @@ def _row_number(plan: Plan) -> exp.Window:
     )
 
 
-def _alive(table: Table, files: ScanFiles, parameters: Parameters) -> exp.Expr:
+def _alive(table: Table, parameters: Parameters) -> exp.Expr:
     """The row is younger than the deletion of its series, if there was one."""
-    series = parameters.add([key for key, _ in files.hidden])
-    sequences = parameters.add([sequence for _, sequence in files.hidden])
+    series = parameters.add(lambda bound: [key for key, _ in bound.files.hidden])
+    sequences = parameters.add(lambda bound: [sequence for _, sequence in bound.files.hidden])
     deleted = exp.func("list_extract", sequences, exp.func("list_position", series, column(table.key[0])))
     return exp.column("seq", quoted=True) > exp.func("coalesce", deleted, exp.Literal.number(-1))
 
@@ -214,9 +243,9 @@ def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
     if plan.order:
         select = select.order_by(*(_ordered(term, parameters) for term in plan.order), copy=False)
     if plan.page.limit is not None:
-        select = select.limit(parameters.add(plan.page.limit), copy=False)
+        select = select.limit(parameters.add(lambda bound: bound.plan.page.limit), copy=False)
     if plan.page.offset:
-        select = select.offset(parameters.add(plan.page.offset), copy=False)
+        select = select.offset(parameters.add(lambda bound: bound.plan.page.offset), copy=False)
     return select
 
 

@@ -1,0 +1,105 @@
+"""Statements by the shape of their plan: the text is built once, after that only its parameters are filled in.
+
+Two plans have one shape where their texts are the same but for bound values. A parameter remembers where its value
+comes from (`Source`), so that the next plan of that shape gives its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never
+
+from cachetools import LRUCache
+
+from catalog.scan import ScanFiles
+from engine.planner.model import Plan
+from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or
+
+TEMPLATES_HELD_MAX = 1_000
+LISTED_ITEMS_MAX = 64  # past this an `in` is a join with a bound list, not a list of parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What the values of a statement are taken from: a plan, its constants in the order of `shape_of`, and files."""
+
+    plan: Plan
+    constants: tuple[Literal | In, ...]
+    files: ScanFiles
+
+
+Source: TypeAlias = Callable[[Bound], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The text of a statement, and where the value of each of its parameters comes from."""
+
+    sql: str
+    sources: Mapping[str, Source]
+
+    def values(self, bound: Bound) -> dict[str, Any]:
+        return {name: source(bound) for name, source in self.sources.items()}
+
+
+class Templates:
+    """Those used last. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: MutableMapping[Hashable, Template] = LRUCache(TEMPLATES_HELD_MAX)
+
+    def find(self, shape: Hashable) -> Template | None:
+        with self._lock:
+            return self._held.get(shape)
+
+    def keep(self, shape: Hashable, template: Template) -> None:
+        with self._lock:
+            self._held[shape] = template
+
+
+def shape_of(plan: Plan, files: ScanFiles, *, keyset: bool) -> tuple[Hashable, tuple[Literal | In, ...]]:
+    """The shape of a plan over files, and its constants.
+
+    One constant may stand in several places, as a page mark does: which places those are belongs to the shape.
+    """
+    constants: list[Literal | In] = []
+    expressions = [_shape(expr, constants) for expr in _expressions(plan)]
+    first: dict[int, int] = {}
+    places = tuple(first.setdefault(id(constant), place) for place, constant in enumerate(constants))
+    page = (plan.page.limit is None, plan.page.offset == 0)
+    asked = (plan.table.name, plan.view, plan.as_of is None, plan.output, plan.columns, plan.count_only, page, keyset)
+    descending = tuple(term.descending for term in plan.order)
+    layout = (bool(files.mixed), bool(files.settled), bool(files.hidden), files.columns)
+    return (asked, descending, layout, places, *expressions), tuple(constants)
+
+
+def _expressions(plan: Plan) -> Iterable[Expr]:
+    return (plan.where, plan.stored_where, *(term.by for term in plan.order))
+
+
+def _shape(expr: Expr, constants: list[Literal | In]) -> Hashable:
+    match expr:
+        case Literal(value, type_):
+            constants.append(expr)
+            # A condition that is true or false stands in the text as it is.
+            return (Literal, type_, type(value), value if isinstance(value, bool) else None)
+        case Field(name):
+            return name
+        case Call(name, args):
+            return (Call, name, *(_shape(arg, constants) for arg in args))
+        case Compare(op, left, right):
+            return (op, _shape(left, constants), _shape(right, constants))
+        case And(args) | Or(args):
+            return (type(expr), *(_shape(arg, constants) for arg in args))
+        case Not(arg):
+            return (Not, _shape(arg, constants))
+        case In(arg, items) if len(items) > LISTED_ITEMS_MAX:
+            constants.append(expr)
+            return (In, _shape(arg, constants), frozenset(type(item.value) for item in items))
+        case In(arg, items):
+            return (In, _shape(arg, constants), *(_shape(item, constants) for item in items))
+        case _:
+            assert_never(expr)

@@ -1,0 +1,111 @@
+"""A statement out of a known text is the one that would have been built."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, assert_never
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from catalog.scan import prune
+from engine.literals import literal
+from engine.lower import Templates, lower
+from engine.planner import plan
+from engine.planner.model import Plan
+from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, Query
+from tests.engine.test_answers import queries
+from tests.support.warehouse import Warehouse, warehouse
+
+
+@pytest.fixture(scope="module")
+def lakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, Warehouse]]:
+    """One with base files alone, and one with deltas and a series that was deleted once."""
+    points = [{"external_id": name, "date": "2023-01-01", "value": 1} for name in "ABC"]
+    with warehouse(tmp_path_factory.mktemp("settled")) as settled, warehouse(tmp_path_factory.mktemp("mixed")) as mixed:
+        for lake in (settled, mixed):
+            lake.write({"source": {"name": "S"}, "data_points": points})
+            lake.compact()
+        mixed.delete_series(mixed.rows(Query("series"))[0]["id"])
+        mixed.write({"source": {"name": "S"}, "data_points": points})
+        yield settled, mixed
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=queries(), keyset=st.booleans(), data=st.data())
+def test_other_constants_are_filled_in(
+    lakes: tuple[Warehouse, Warehouse], query: Query, data: st.DataObject, *, keyset: bool
+) -> None:
+    templates = Templates()
+    lake, then = data.draw(st.permutations(lakes))
+    lower(planned := plan(query, lake.engine.tables), files(lake, planned), keyset=keyset, templates=templates)
+    other = replace(planned, where=changed(planned.where), stored_where=changed(planned.stored_where))
+    for each in (lake, then):
+        found = lower(other, files(each, other), keyset=keyset, templates=templates)
+        assert found == lower(other, files(each, other), keyset=keyset)
+
+
+def test_one_text_serves_many_questions(lakes: tuple[Warehouse, Warehouse]) -> None:
+    lake = lakes[0]
+    texts = set[int]()
+    templates = Templates()
+    for number in range(50):
+        where = Compare(Op.EQ, Field("title"), literal(f"title {number}"))
+        planned = plan(Query("series", where=where), lake.engine.tables)
+        statement = lower(planned, files(lake, planned), templates=templates)
+        texts.add(id(statement.sql))
+        assert f"title {number}" in statement.parameters.values()
+    assert len(texts) == 1
+
+
+def test_a_constant_in_two_places_is_not_two_constants(lakes: tuple[Warehouse, Warehouse]) -> None:
+    lake = lakes[0]
+    templates = Templates()
+    one, two = literal("one"), literal("two")
+    for left, right in ((one, one), (one, two), (two, one), (two, two)):
+        where = And((Compare(Op.EQ, Field("title"), left), Compare(Op.NE, Field("units"), right)))
+        planned = replace(plan(Query("series"), lake.engine.tables), where=where)
+        found = lower(planned, files(lake, planned), templates=templates)
+        assert found == lower(planned, files(lake, planned))
+
+
+def files(lake: Warehouse, planned: Plan) -> Any:
+    return prune(lake.engine.snapshots.current(), planned.scan)
+
+
+def changed(expr: Expr) -> Expr:
+    """The same expression of other constants, each an object of its own."""
+    match expr:
+        case Literal(value, type_):
+            return expr if isinstance(value, bool) or expr == NULL else Literal(_other(value), type_)
+        case Field():
+            return expr
+        case Call(name, args):
+            return Call(name, tuple(map(changed, args)))
+        case Compare(op, left, right):
+            return Compare(op, changed(left), changed(right))
+        case And(args) | Or(args):
+            return type(expr)(tuple(map(changed, args)))
+        case Not(arg):
+            return Not(changed(arg))
+        case In(arg, items):
+            others = [item for item in map(changed, items) if isinstance(item, Literal)]
+            return In(changed(arg), tuple(others))
+        case _:
+            assert_never(expr)
+
+
+def _other(value: Any) -> Any:
+    match value:
+        case str():
+            return value + "x"
+        case int() | Decimal():
+            return value - 1
+        case dt.date():
+            return value.replace(day=value.day % 27 + 1)
+        case _:
+            raise AssertionError(value)
