@@ -115,6 +115,7 @@ class Snapshots:
         self._lock = threading.Lock()
         self._metadata: dict[str, _Metadata] = {}
         self._newest: _Newest | None = None
+        self._refreshed: Stamp = None
         self._held: LRUCache[str, LakeSnapshot] = LRUCache(SNAPSHOTS_HELD_MAX)
         self._manifests: LRUCache[str, tuple[FileEntry, ...]] = LRUCache(MANIFESTS_HELD_MAX)
         self._hidden: LRUCache[str, Mapping[str, _Hidden]] = LRUCache(MANIFESTS_HELD_MAX)
@@ -138,10 +139,9 @@ class Snapshots:
         if known is not None:
             return known
         with self._lock:
-            stamp = self.stamp()
             self._refresh()
             ids = {table.name: self._metadata[table.name].current for table in self.model.tables}
-            self._newest = _Newest(stamp, self._read(ids))
+            self._newest = _Newest(self._refreshed, self._read(ids))
             return self._newest.state
 
     def summaries(self, name: str) -> Mapping[int, str]:
@@ -162,6 +162,9 @@ class Snapshots:
 
     def _refresh(self) -> None:
         """Make the newest metadata known. Old metadata goes while others commit, so a miss is looked at again."""
+        stamp = self.stamp()
+        if stamp == self._refreshed:
+            return
         locations = self._lake.metadata_locations()
         try:
             self._learn(locations)
@@ -170,6 +173,7 @@ class Snapshots:
             if again == locations:
                 raise
             self._learn(again)
+        self._refreshed = stamp
 
     def _learn(self, locations: Mapping[str, str]) -> None:
         fresh = dict(self._metadata)
