@@ -32,6 +32,9 @@ class Limits(BaseSettings):
     concurrent_queries_max: int = Field(default=8, ge=1, description="Queries that run at once.")
     waiting_queries_max: int = Field(default=256, ge=0, description="Queries that wait for a place; more are told 503.")
     in_items_max: int = Field(default=5_000, ge=1, description="Items of one `in` list, and ids of one list argument.")
+    explain_footers_max: int = Field(
+        default=1_000, ge=0, description="Files whose row groups one `explain` counts; of more it counts none."
+    )
     # OData
     query_string_bytes_max: int = Field(default=65_536, ge=1, description="Length of one query string.")
     expression_tokens_max: int = Field(default=20_000, ge=1, description="Tokens of one OData expression.")

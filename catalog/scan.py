@@ -6,7 +6,7 @@ Pruning only drops a file that is *proven* empty of matches. A file whose bounds
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +75,15 @@ class ScanRequest:
     domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
 
 
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many files a scan leaves unread: for their partition, the bounds of their columns, the series they hold."""
+
+    partition: int = 0
+    bounds: int = 0
+    members: int = 0
+
+
 @dataclass(frozen=True)
 class ScanFiles:
     """The files that may hold matching rows, in commit order. It is not promised that they do hold one.
@@ -92,6 +101,7 @@ class ScanFiles:
     hidden: tuple[tuple[str, int], ...] = ()
     columns: tuple[Column, ...] = ()
     is_known: bool = True
+    pruned: Pruned = Pruned()
 
     @property
     def rows(self) -> int:
@@ -129,7 +139,9 @@ def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
     table = snapshot.tables[request.table]
     candidates = _candidates(table, request.domains)
     kept = [file for file in candidates if _may_match(file, request.domains)]
-    return _scan_files(snapshot, table, _with_members(snapshot, table, kept, request.domains), request.domains)
+    found = list(_with_members(snapshot, table, kept, request.domains))
+    pruned = Pruned(len(table.files) - len(candidates), len(candidates) - len(kept), len(kept) - len(found))
+    return replace(_scan_files(snapshot, table, found, request.domains), pruned=pruned)
 
 
 def every_file(snapshot: LakeSnapshot, table: str) -> ScanFiles:
@@ -176,7 +188,7 @@ def scan_files(table: TableSnapshot, ordered: tuple[FileEntry, ...], hidden: tup
     )
 
 
-def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Iterable[FileEntry]:
+def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Sequence[FileEntry]:
     """The files of the partitions that a set of wanted partition values leads to; all files where there is no set."""
     domain = domains.get(table.table.partition or "")
     if domain is None or domain.values is None:
