@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from catalog.domains import Domain
 from catalog.entries import FileEntry
 from catalog.iceberg import reading
-from catalog.scan import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ def _chunks(group: Any) -> dict[str, Any]:
 
 def _may_match(chunk: Any, domain: Domain) -> bool:
     statistics = chunk.statistics
-    if statistics is None or not statistics.has_min_max:
+    if statistics is None:
         return True
-    return domain.meets(statistics.min, statistics.max)
+    bounds = (statistics.min, statistics.max) if statistics.has_min_max else None
+    has_nulls = not statistics.has_null_count or statistics.null_count > 0
+    return domain.may_hold_one_of(bounds, has_nulls=has_nulls)

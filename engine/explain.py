@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, cast
 
+from catalog.domains import Domain
 from catalog.row_groups import RowGroups, row_groups
-from catalog.scan import Domain, Pruned, ScanFiles, ScanRequest
+from catalog.scan import Pruned, ScanFiles, ScanRequest
 from engine.lower import Statement
 from engine.planner import Stage
 from engine.planner.model import Plan
@@ -123,9 +124,17 @@ def _shown(part: Any) -> str:
 
 
 def _domain(domain: Domain) -> str:
+    if domain.nulls and domain.values == ():
+        return "null"
+    nulls = " or null" if domain.nulls else ""
     if domain.values is not None:
-        return f"in ({_listed(domain.values)})"
-    return f"from {domain.low or 'any'} to {domain.high or 'any'}"
+        return f"in ({_listed(domain.values)}){nulls}"
+    without = f" but ({_listed(tuple(sorted(domain.without)))})" if domain.without else ""
+    return f"from {_end(domain.low)} to {_end(domain.high)}{without}{nulls}"
+
+
+def _end(value: Any) -> str:
+    return "any" if value is None else str(value)
 
 
 def _listed(values: tuple[Any, ...]) -> str:

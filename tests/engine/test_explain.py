@@ -13,7 +13,7 @@ from catalog.identity import series_id
 from catalog.model import BASE_LEVEL, DATA_POINTS
 from engine.explain import Explanation
 from engine.literals import literal, typed_compare, typed_in
-from engine.query import Expr, Field, Op, Query, View, all_of
+from engine.query import Call, Expr, Field, Op, Query, View, all_of, any_of, negate
 from tests.support.oracle import Point
 from tests.support.warehouse import Warehouse, warehouse
 
@@ -23,7 +23,7 @@ IDS = sorted(series_id(SOURCE, name) for name in NAMES)
 # Three series of one partition, and one of another.
 FIRST, BETWEEN, LAST = next(group for group in zip(IDS, IDS[1:], IDS[2:], strict=False) if group[0][0] == group[2][0])
 ELSEWHERE = next(id_ for id_ in IDS if id_[0] != FIRST[0])
-DAYS = [dt.date(2023, month, 1) for month in range(1, 13)]
+DAYS = [dt.date(year, month, 1) for year in (2022, 2023) for month in range(1, 7)]
 FOOTERS_MAX = 1_000
 
 
@@ -101,7 +101,7 @@ def test_row_groups_are_counted_as_the_rows_in_them_lie(lake: Warehouse, name: s
     }[name]
     days = (DAYS[2], DAYS[3]) if "spring" in name else (dt.date.min, dt.date.max)
     considered, read, rows = 0, 0, 0
-    for path in _read_paths(lake, ids):
+    for path in _read_paths(lake, ids, days):
         file = pq.ParquetFile(path)
         for at in range(file.num_row_groups):
             group = file.read_row_group(at, columns=["series_id", "date"]).to_pydict()
@@ -117,16 +117,43 @@ def test_row_groups_are_counted_as_the_rows_in_them_lie(lake: Warehouse, name: s
     assert 0 < counts.size_bytes < explained(lake, QUERIES[name]).files.size_bytes
 
 
-def _read_paths(lake: Warehouse, ids: list[str] | None) -> list[Path]:
-    """Deltas that hold one of the series, and base files between whose first and last series one of them lies."""
+def _read_paths(lake: Warehouse, ids: list[str] | None, days: tuple[dt.date, dt.date]) -> list[Path]:
+    """Files of those days: deltas that hold one of the series, base files between whose series one of them lies."""
     found: list[Path] = []
     for file in lake.engine.snapshots.current().tables["data_points"].files:
-        held = sorted(pq.read_table(file.path).column("series_id").to_pylist())
+        rows = pq.read_table(file.path).to_pydict()
+        held = sorted(rows["series_id"])
         wanted = [id_ for id_ in ids or held if held[0] <= id_ <= held[-1]]
         if file.level < BASE_LEVEL:
             wanted = [id_ for id_ in wanted if id_ in held]
-        found += [Path(file.path)] if wanted else []
+        within = min(rows["date"]) <= days[1] and max(rows["date"]) >= days[0]
+        found += [Path(file.path)] if wanted and within else []
     return found
+
+
+YEAR = all_of(compared("date", Op.GE, dt.date(2022, 1, 1)), compared("date", Op.LE, dt.date(2022, 12, 31)))
+LATER = compared("date", Op.GE, DAYS[6])
+
+
+@pytest.mark.parametrize(
+    ("said", "plainly"),
+    [
+        (typed_compare(Op.EQ, Call("year", (Field("date"),)), literal(2022), DATA_POINTS), YEAR),
+        (typed_in(Call("year", (Field("date"),)), [literal(2022), literal(1999)], DATA_POINTS), YEAR),
+        (typed_compare(Op.LT, Call("year", (Field("date"),)), literal(2023), DATA_POINTS), negate(LATER)),
+        (negate(typed_compare(Op.LE, Call("year", (Field("date"),)), literal(2022), DATA_POINTS)), LATER),
+        (negate(any_of(compared("date", Op.LT, DAYS[6]), compared("date", Op.EQ, DAYS[6]))), all_of(LATER, LATER)),
+    ],
+)
+def test_a_range_prunes_however_it_is_said(lake: Warehouse, said: Expr, plainly: Expr) -> None:
+    query, plain = Query("data_points", where=said), Query("data_points", where=plainly)
+    counts, as_plain = explained(lake, query).row_groups, explained(lake, plain).row_groups
+    assert counts is not None
+    assert counts == as_plain
+    assert 0 < counts.read < counts.considered
+    for question in (query, plain):
+        with lake.other_engine((), prunes=False).answer(question) as result:
+            assert result.table().to_pylist() == lake.rows(question)
 
 
 def test_only_so_many_footers_are_opened(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
