@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from catalog.domains import Domain
-from catalog.model import Table
+from catalog.model import SUPERSEDED, Table
 from catalog.scan import ScanRequest
 from engine.planner.model import Plan, conjuncts
-from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or
+from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, View
 
 ONLY_NULL = Domain(values=(), nulls=True)
 _SURROGATES = range(0xD800, 0xE000)
@@ -29,9 +29,15 @@ def prune_files(plan: Plan) -> Plan:
 
 
 def _of_clocks(plan: Plan) -> dict[str, Domain]:
-    """What the knowledge date says of a row, as `lower` tests it."""
+    """What the view and the knowledge date say of a row, as `lower` tests it, whatever else there is of its key."""
     revision, day = plan.table.revision, plan.as_of
-    return {} if revision is None or day is None else {revision: Domain(high=day)}
+    if revision is None:
+        return {}
+    known = {} if day is None else {revision: Domain(high=day)}
+    if plan.view is not View.LATEST:
+        return known
+    valid = ONLY_NULL if day is None else replace(_above(day), nulls=True)
+    return known | {SUPERSEDED: valid}
 
 
 def _of_all(parts: Iterable[Expr], table: Table) -> dict[str, Domain]:

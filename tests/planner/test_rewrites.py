@@ -152,7 +152,8 @@ def test_the_database_finds_the_same_rows(
 ) -> None:
     schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in TABLE.columns])
     numbered = [row | {"number": number} for number, row in enumerate(rows)]
-    database.register("rows", pa.Table.from_pylist(numbered, schema))
+    database.register("given", pa.Table.from_pylist(numbered, schema))
+    database.execute("CREATE OR REPLACE TABLE rows AS FROM given")
     wanted = [row["number"] for row in numbered if evaluate(where, row) is True]
     for expr in (where, rewritten(where)):
         parameters = Parameters()
