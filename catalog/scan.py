@@ -162,7 +162,10 @@ def _with_members(
 
 
 def _may_match(file: FileEntry, domains: Mapping[str, Domain]) -> bool:
-    return all(
-        domain.may_hold_one_of(file.bounds.get(column), has_nulls=column not in file.without_null)
-        for column, domain in domains.items()
-    )
+    for column, domain in domains.items():
+        # Most files have nulls where nulls are wanted: they are let through without a look at their bounds.
+        if domain.nulls and column not in file.without_null:
+            continue
+        if not domain.may_hold_one_of(file.bounds.get(column), has_nulls=False):
+            return False
+    return True

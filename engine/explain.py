@@ -116,7 +116,7 @@ def _changes(before: Plan, after: Plan) -> Iterator[Change]:
 def _shown(part: Any) -> str:
     match part:
         case ScanRequest():
-            return ", ".join(f"{name} {_domain(domain)}" for name, domain in sorted(part.domains.items()))
+            return ", ".join(f"{name} {_domain(domain)}" for name, domain in sorted(part.domains.items())) or "all"
         case tuple():
             return ", ".join(map(str, cast("tuple[object, ...]", part)))
         case _:
