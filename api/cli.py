@@ -18,6 +18,7 @@ from api.cells import FIELDS
 from api.client import Client, ClientError, Refused
 from api.config import Settings
 from api.demo import tour
+from api.explaining import explanation_lines
 from api.limits import Limits
 from api.logging import configure
 from api.posting import BATCH_BYTES, BATCH_ROWS, Outcome, post_points
@@ -86,6 +87,17 @@ def ingest_command(
         outcomes = [ingest.file(path) for path in files]
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)
+
+
+@app.command("explain")
+def explain_command(
+    question: Annotated[str, typer.Argument(help="An OData URL below /odata/, its path and options.")],
+    url: Annotated[str | None, typer.Option(help="The service; else the one FINLAKE_HOST and _PORT name.")] = None,
+) -> None:
+    """Say how a running service would answer a question: files, row groups, passes and SQL. Nothing is executed."""
+    with Client(url or local_url(_settings())) as client:
+        for told in client.explain(question):
+            console.print("\n".join(explanation_lines(told)))
 
 
 @app.command("compact")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import httpx
 import msgspec
@@ -157,6 +158,13 @@ class Client:
         answer = self._send("GET", f"/odata/{entity_set}", params=params)
         return msgspec.json.decode(answer.content, type=_Page).value
 
+    def explain(self, question: str) -> list[dict[str, Any]]:
+        """How the service would answer an OData URL, given as its path and options below /odata/."""
+        path, _, options = question.removeprefix("/").removeprefix("odata/").partition("?")
+        params = [*parse_qsl(options, keep_blank_values=True), ("explain", "true")]
+        answer = self._send("GET", f"/odata/{path}", params=params)
+        return msgspec.json.decode(answer.content, type=_Explained).explain
+
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         failure = ""
         for attempt in range(self._attempts_max):
@@ -180,6 +188,10 @@ class Client:
 
 class _Page(msgspec.Struct):
     value: list[dict[str, Any]]
+
+
+class _Explained(msgspec.Struct):
+    explain: list[dict[str, Any]]
 
 
 def _backoff_seconds(attempt: int) -> float:

@@ -35,6 +35,9 @@ class Limits(BaseSettings):
         default=64 * 2**20, ge=0, description="Answers kept to be given again; the least recently given go first."
     )
     in_items_max: int = Field(default=5_000, ge=1, description="Items of one `in` list, and ids of one list argument.")
+    explain_footers_max: int = Field(
+        default=1_000, ge=0, description="Files whose row groups one `explain` counts; of more it counts none."
+    )
     # OData
     query_string_bytes_max: int = Field(default=65_536, ge=1, description="Length of one query string.")
     expression_tokens_max: int = Field(default=20_000, ge=1, description="Tokens of one OData expression.")

@@ -22,7 +22,8 @@ INTEGER_BYTES = 4
 class FileEntry:
     """A data file. `bounds` holds (least, greatest) of the columns whose statistics the manifest keeps and that have
     a value at all; `sequence` is the data sequence number of its commit; `level` is that of its rows; `spec_id` says
-    by which of the table's partition specs its partition is named."""
+    by which of the table's partition specs its partition is named; `without_null` are columns that are known to hold no
+    null."""
 
     path: str
     partition: str | None
@@ -32,6 +33,7 @@ class FileEntry:
     level: int
     bounds: Mapping[str, tuple[Any, Any]]
     spec_id: int = 0
+    without_null: tuple[str, ...] = ()
 
 
 def file_entry(table: Table, entry: ManifestEntry) -> FileEntry:
@@ -49,6 +51,7 @@ def file_entry(table: Table, entry: ManifestEntry) -> FileEntry:
         level=bounds["level"][0],
         bounds=bounds,
         spec_id=data_file.spec_id,
+        without_null=_without_null(table, data_file),
     )
 
 
@@ -81,6 +84,11 @@ def _bounds(table: Table, data_file: DataFile) -> Iterator[tuple[str, tuple[Any,
     for column in table.columns:
         if column.field_id in lower and column.field_id in upper:
             yield column.name, (_bound(column, lower[column.field_id]), _bound(column, upper[column.field_id]))
+
+
+def _without_null(table: Table, data_file: DataFile) -> tuple[str, ...]:
+    counts = data_file.null_value_counts or {}
+    return tuple(column.name for column in table.columns if counts.get(column.field_id) == 0)
 
 
 def _bound(column: Column, stored: bytes) -> Any:

@@ -5,15 +5,14 @@ Pruning only drops a file that is *proven* empty of matches. A file whose bounds
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
+from catalog.domains import Domain
 from catalog.entries import FileEntry, roots
 from catalog.errors import StorageDamaged
 from catalog.iceberg import reading
@@ -23,56 +22,20 @@ from catalog.snapshot import LakeSnapshot, TableSnapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
-    """The values that a column of a matching row can have: some of `values` (sorted), else between `low` and `high`.
-
-    Both ends are inclusive, None is no end. A null is in no domain.
-    """
-
-    low: Any = None
-    high: Any = None
-    values: tuple[Any, ...] | None = None
-
-    def meets(self, least: Any, greatest: Any) -> bool:
-        """Whether a value between `least` and `greatest` can be in the domain."""
-        if self.values is not None:
-            at = bisect_left(self.values, least)
-            return at < len(self.values) and self.values[at] <= greatest
-        return (self.low is None or greatest >= self.low) and (self.high is None or least <= self.high)
-
-    def narrowed(self, other: Domain) -> Domain:
-        """The values in both."""
-        if self.values is not None or other.values is not None:
-            fixed, loose = (self, other) if self.values is not None else (other, self)
-            return Domain(values=tuple(value for value in fixed.values or () if loose.meets(value, value)))
-        lows = [low for low in (self.low, other.low) if low is not None]
-        highs = [high for high in (self.high, other.high) if high is not None]
-        return Domain(low=max(lows, default=None), high=min(highs, default=None))
-
-    def covering(self, *others: Domain) -> Domain:
-        """A domain that has every value that this one or one of the others has."""
-        domains = (self, *others)
-        sets = [domain.values for domain in domains if domain.values is not None]
-        if len(sets) == len(domains):
-            return Domain(values=tuple(sorted({value for values in sets for value in values})))
-        ends = [domain.ends() for domain in domains]
-        lows, highs = [low for low, _ in ends], [high for _, high in ends]
-        return Domain(
-            low=None if None in lows else min(lows, default=None),
-            high=None if None in highs else max(highs, default=None),
-        )
-
-    def ends(self) -> tuple[Any, Any]:
-        """The least and the greatest value; of an empty set, no ends."""
-        return (self.values[0], self.values[-1]) if self.values else (self.low, self.high)
-
-
-@dataclass(frozen=True, slots=True)
 class ScanRequest:
     """Which rows of a table a plan wants: each column in `domains` must have a value of its domain."""
 
     table: str
     domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many files a scan leaves unread: for their partition, the bounds of their columns, the series they hold."""
+
+    partition: int = 0
+    bounds: int = 0
+    members: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +55,7 @@ class ScanFiles:
     hidden: tuple[tuple[str, int], ...] = ()
     columns: tuple[Column, ...] = ()
     is_known: bool = True
+    pruned: Pruned = Pruned()
 
     @property
     def rows(self) -> int:
@@ -129,7 +93,9 @@ def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
     table = snapshot.tables[request.table]
     candidates = _candidates(table, request.domains)
     kept = [file for file in candidates if _may_match(file, request.domains)]
-    return _scan_files(snapshot, table, _with_members(snapshot, table, kept, request.domains), request.domains)
+    found = list(_with_members(snapshot, table, kept, request.domains))
+    pruned = Pruned(len(table.files) - len(candidates), len(candidates) - len(kept), len(kept) - len(found))
+    return replace(_scan_files(snapshot, table, found, request.domains), pruned=pruned)
 
 
 def every_file(snapshot: LakeSnapshot, table: str) -> ScanFiles:
@@ -176,12 +142,12 @@ def scan_files(table: TableSnapshot, ordered: tuple[FileEntry, ...], hidden: tup
     )
 
 
-def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Iterable[FileEntry]:
+def _candidates(table: TableSnapshot, domains: Mapping[str, Domain]) -> Sequence[FileEntry]:
     """The files of the partitions that a set of wanted partition values leads to; all files where there is no set."""
     domain = domains.get(table.table.partition or "")
-    if domain is None or domain.values is None:
+    if domain is None or domain.listed is None:
         return table.files
-    wanted = {value[:width] for width in table.widths for value in domain.values}
+    wanted = {value[:width] for width in table.widths for value in domain.listed}
     groups = [files for name, files in table.by_partition.items() if name is None or name in wanted]
     return [file for files in groups for file in files if file.partition is None or file.partition in wanted]
 
@@ -191,9 +157,15 @@ def _with_members(
 ) -> Iterable[FileEntry]:
     """Of files those that have one of the wanted values of the partition column, as far as that is known."""
     column = table.table.partition
-    values = domains[column].values if column is not None and column in domains else None
+    values = domains[column].listed if column is not None and column in domains else None
     return files if column is None or values is None else snapshot.members.holding(files, values)
 
 
 def _may_match(file: FileEntry, domains: Mapping[str, Domain]) -> bool:
-    return all(domain.meets(*file.bounds[column]) for column, domain in domains.items() if column in file.bounds)
+    for column, domain in domains.items():
+        # Most files have nulls where nulls are wanted: they are let through without a look at their bounds.
+        if domain.nulls and column not in file.without_null:
+            continue
+        if not domain.may_hold_one_of(file.bounds.get(column), has_nulls=False):
+            return False
+    return True

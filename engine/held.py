@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cachetools import LRUCache
 
+from catalog.domains import Domain
 from catalog.entries import FileEntry
 from catalog.model import DATA_POINTS
-from catalog.scan import Domain, ScanFiles, ScanRequest, prune, scan_files
+from catalog.scan import ScanFiles, ScanRequest, prune, scan_files
 from catalog.snapshot import LakeSnapshot
 from engine.errors import ExecutionFailed
 from engine.execute import JOINED_VALUES_MAX, Database

@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.domains import Domain
 from catalog.model import Type
-from catalog.scan import Domain, ScanFiles
+from catalog.scan import ScanFiles
 from catalog.schemas import ARROW_TYPES
 from engine import keys
 from engine.execute import Database

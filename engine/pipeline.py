@@ -8,8 +8,9 @@ from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
 from engine.execute import Database, Result
+from engine.explain import Explanation, explained
 from engine.lower import Templates, lower
-from engine.planner import PASSES, Pass, plan
+from engine.planner import PASSES, Pass, plan, stages
 from engine.query import Query
 
 
@@ -46,12 +47,26 @@ class Engine:
         clock = _Clock()
         planned = plan(query, self.tables, self._passes)
         clock.lap("plan")
-        snapshot = self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)
+        snapshot = self._snapshot(query)
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
         statement = lower(planned, files, keyset=keyset, templates=self._templates)
         clock.lap("lower")
         return Result(planned, snapshot.token, files, self._database.open(statement), clock.laps)
+
+    def explain(self, query: Query, *, footers_max: int) -> Explanation:
+        """How `answer` would answer a query. Nothing is executed: at most so many footers of files are read.
+
+        Raises QueryError, NotSupported, ScanRefused; of the catalog UnknownSnapshot, SnapshotExpired and the errors of
+        storage.
+        """
+        taken = stages(query, self.tables, self._passes)
+        snapshot = self._snapshot(query)
+        files = self._files(snapshot, taken[-1].plan.scan)
+        return explained(taken, snapshot.token, files, lower(taken[-1].plan, files), footers_max)
+
+    def _snapshot(self, query: Query) -> LakeSnapshot:
+        return self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)
 
 
 class _Clock:

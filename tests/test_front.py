@@ -208,6 +208,7 @@ def test_cached_or_not_answers_are_the_same(client: TestClient, lake: Warehouse)
         {"Accept-Encoding": "gzip"},
         {"Accept-Encoding": "identity"},
         {"Prefer": "odata.maxpagesize=1"},
+        {"Prefer": "odata.maxpagesize=10000"},
         {"OData-MaxVersion": "4.0"},
         {"OData-MaxVersion": "3.0"},
         {"Host": "other.example"},

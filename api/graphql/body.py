@@ -25,6 +25,7 @@ class Operation:
     query: str
     variables: dict[str, Any] | None
     name: str | None
+    explain: bool = False
 
 
 async def read_operation(http: HttpRequest, limits: Limits, stopwatch: Stopwatch) -> Operation:
@@ -89,9 +90,17 @@ def _operation(given: Mapping[str, Any]) -> Operation:
         raise Problem("invalid_parameter", "variables is no object.", "Send an object, or leave it out.")
     if name is not None and not isinstance(name, str):
         raise Problem("invalid_parameter", "operationName is no text.", "Send a text, or leave it out.")
-    if not isinstance(given.get("extensions") or {}, dict):
+    return Operation(query, cast("dict[str, Any] | None", variables), name, _explains(given.get("extensions") or {}))
+
+
+def _explains(extensions: Any) -> bool:
+    """Whether the answer is to say how it was found. What others define is read over, as GraphQL over HTTP wants it."""
+    if not isinstance(extensions, dict):
         raise Problem("invalid_parameter", "extensions is no object.", "Send an object, or leave it out.")
-    return Operation(query, cast("dict[str, Any] | None", variables), name)
+    explain = cast("dict[str, Any]", extensions).get("explain", False)
+    if not isinstance(explain, bool):
+        raise Problem("invalid_parameter", "extensions.explain is no boolean.", "Send true, or leave it out.")
+    return explain
 
 
 def _check_lists(variables: Any, items_max: int) -> None:

@@ -23,6 +23,7 @@ from api.problems import Problem
 from api.reading import Reader, Stopwatch, one_snapshot
 from api.writing import Writer
 from engine.execute import Result
+from engine.explain import Explanation
 from engine.query import Query
 
 
@@ -61,6 +62,7 @@ class Request:
 
     `asked` are the queries as they were compiled, in order, before the server's limits and the snapshot are put in.
     `is_pinned` tells whether the document names the snapshot that it reads.
+    Where it `explains`, `explanations` tell of each of them how it was answered.
     `key` is the idempotency key of its mutations, empty for none.
     `executor` is set by the executor itself before the first field is resolved. `lists_as_json` off makes every list
     complete field by field: slower, the same answer.
@@ -78,6 +80,8 @@ class Request:
         self.lists_as_json = lists_as_json
         self.stopwatch = Stopwatch()
         self.asked: list[Query] = []
+        self.explains = False
+        self.explanations: list[Explanation] = []
         self.snapshot: str | None = None
         self.is_pinned = False
         self.knowledge_dates: set[dt.date | None] = set()
@@ -124,6 +128,9 @@ class Request:
         """The engine's answer to a compiled query: at most `rows_max` rows, `ahead` of them past its page. Blocking."""
         self.asked.append(query)
         asked = query.pinned(scope.snapshot)
+        if self.explains:
+            footers_max = self.limits.explain_footers_max
+            self.explanations.append(self.reader.engine.explain(asked, footers_max=footers_max))
         if asked.page.limit is not None:
             asked = replace(asked, page=replace(asked.page, limit=asked.page.limit + ahead))
         asked = asked if rows_max is None else asked.limited(rows_max)

@@ -62,6 +62,7 @@ class Door:
         key = key_of(http.headers.get(KEY_HEADER))
         request = Request(self._reader, self._writer, self._limits, key=key)
         operation = await read_operation(http, self._limits, request.stopwatch)
+        request.explains = operation.explain
         result = await self._run(request, operation, http.method)
         with request.stopwatch.measure("encode"):
             document = self._document(request, result)
@@ -103,7 +104,10 @@ class Door:
         if result.data is not None or any(error.path is not None for error in errors):
             document["data"] = result.data
         if request.snapshot is not None:
-            document["extensions"] = {"snapshot": request.snapshot}
+            extensions: dict[str, Any] = {"snapshot": request.snapshot}
             if request.as_of is not None:
-                document["extensions"]["asOf"] = request.as_of.isoformat()
+                extensions["asOf"] = request.as_of.isoformat()
+            if request.explains:
+                extensions["explain"] = request.explanations
+            document["extensions"] = extensions
         return document

@@ -22,9 +22,10 @@ from api.ingest.receipts import record_of
 from api.writing import Failure, Verdicts
 from catalog.batches import BatchLog, BatchRecord
 from catalog.commit import Prepared
+from catalog.domains import Domain
 from catalog.model import DATA_POINTS, SERIES, SOURCES, VINTAGES, Table
 from catalog.registry import Registry, Row
-from catalog.scan import Domain, ScanRequest, prune
+from catalog.scan import ScanRequest, prune
 from catalog.schemas import arrow_schema
 from catalog.snapshot import LakeSnapshot
 from engine.execute import Database

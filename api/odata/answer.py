@@ -50,12 +50,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """All that an answer depends on beside the snapshot; `page_rows` is the most that a page may have."""
+    """All that an answer depends on beside the snapshot. `page_rows` is the most that a page may have, `preferred` what
+    the client would have it be."""
 
     compiled: Compiled
     place: Place
     form: Format
     page_rows: int
+    preferred: int | None
 
     @property
     def snapshots(self) -> tuple[str, ...]:
@@ -69,7 +71,8 @@ class Asked:
         if not is_timeless(compiled.query.where):
             return None
         written = compiled.options.written  # stands in the links to further pages
-        parts = (compiled.query, compiled.shape, compiled.name, written, self.place, self.form, self.page_rows)
+        said = (compiled.query, compiled.shape, compiled.name, written)
+        parts = (*said, self.place, self.form, self.page_rows, self.preferred)
         return Repeatable(digest(b"odata", repr(parts).encode()), snapshot, pinned=bool(self.snapshots))
 
 

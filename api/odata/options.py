@@ -1,7 +1,8 @@
 """From the query string to options: which there are, each once, and the values of the simple ones.
 
-System options are read with and without `$` and in any case, finlake's own (`asOf`, `release`, `snapshot`) in any case.
-What is neither, nor an alias (`@name`), nor harmless, is refused: a misspelt `asOf` would serve revised data unnoticed.
+System options are read with and without `$` and in any case, finlake's own (`asOf`, `explain`, `release`, `snapshot`)
+in any case. What is neither, nor an alias (`@name`), nor harmless, is refused: a misspelt `asOf` would serve revised
+data unnoticed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ UNSERVED_OPTIONS = (
     "$schemaversion",
     "$search",
 )
-OWN_OPTIONS = ("asOf", "release", "snapshot")
+OWN_OPTIONS = ("asOf", "explain", "release", "snapshot")
 # Names that clients and gateways add to every request, and that mean nothing here.
 IGNORED_OPTIONS = ("_", "api-version", "sap-client", "sap-language")
 
@@ -56,6 +57,7 @@ class Options:
     count: bool = False
     as_of: dt.date | None = None
     release: View | None = None
+    explain: bool = False
 
     def only(self, *allowed: str) -> None:
         """Refuse system options that the resource does not take. Raises Problem `invalid_parameter`."""
@@ -102,6 +104,7 @@ def _options(values: Mapping[str, str], written: tuple[tuple[str, str], ...]) ->
         count=_choice(values, "$count", _BOOLEANS) or False,
         as_of=_day(values),
         release=_choice(values, "release", _RELEASES),
+        explain=_choice(values, "explain", _BOOLEANS) or False,
     )
 
 

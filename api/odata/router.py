@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import orjson
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,9 +22,10 @@ from api.limits import Limits
 from api.odata import render
 from api.odata.answer import Answer, Asked, Place, answer
 from api.odata.compile import Compiled, compile_request
+from api.odata.explaining import explain
 from api.odata.faults import not_supported
 from api.odata.metadata import metadata_document, service_document
-from api.odata.negotiate import VERSION, XML, Format, accept_xml, check_version, json_format, page_size
+from api.odata.negotiate import JSON, VERSION, XML, Format, accept_xml, check_version, json_format, page_size
 from api.odata.options import Options, parse_options
 from api.odata.path import Shape, split_path
 from api.problems import Problem, problem_from
@@ -102,9 +104,11 @@ class _Door:
         with stopwatch.measure("parse"):
             compiled = compile_request(segments, options, self.reader.engine.tables, self.limits)
             form = _form(request, compiled)
+        if options.explain:
+            return self._explanation(request, compiled, stopwatch)
         preferred = page_size(request.headers.getlist("Prefer"), self.limits.page_rows_max)
         size = preferred or self.limits.page_rows_max
-        asked = Asked(compiled, place, form, size)
+        asked = Asked(compiled, place, form, size, preferred)
         snapshot = one_snapshot(self.reader.engine, asked.snapshots)
         if (repeatable := asked.repeatable(snapshot)) is not None:
             repeat(request.scope, repeatable)
@@ -113,6 +117,12 @@ class _Door:
         if preferred is not None and compiled.shape is Shape.COLLECTION:
             headers["Preference-Applied"] = f"odata.maxpagesize={preferred}"
         return _data_response(request, found, headers)
+
+    def _explanation(self, request: Request, compiled: Compiled, stopwatch: Stopwatch) -> Response:
+        with stopwatch.measure("explain"):
+            explained = explain(self.reader.engine, compiled, self.limits.explain_footers_max)
+        headers = read_headers(stopwatch, explained.snapshot, compiled.query.as_of)
+        return _response(request, orjson.dumps(explained), f"{JSON};charset=utf-8", headers)
 
     def _place(self, request: Request) -> Place:
         base = self.public_url or str(request.base_url).rstrip("/")

@@ -24,20 +24,25 @@ TEXT_LENGTH_MAX = 2**32 - 2  # DuckDB refuses a position past it; no text is as 
 
 
 class Parameters:
-    """The values of a statement, by the name of the placeholder that stands for each, and where each comes from.
+    """The values of a statement, by the name of the placeholder that stands for each, and where each comes from."""
 
-    `bound` is what they are taken from.
-    """
-
-    def __init__(self, bound: Bound) -> None:
+    def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.sources: dict[str, Source] = {}
-        self._bound = bound
+        self._bound: Bound | None = None
         self._places: dict[int, int] = {}
-        for place, known in enumerate(bound.constants):
-            self._places.setdefault(id(known), place)
+
+    def bind(self, bound: Bound) -> None:
+        """From here on values are taken from this plan and these files."""
+        self._bound = bound
+        self._places = {}
+        for place, constant in enumerate(bound.constants):
+            self._places.setdefault(id(constant), place)
 
     def add(self, source: Source) -> exp.Placeholder:
+        """What a source makes of what is bound."""
+        if self._bound is None:
+            raise LookupError("Nothing is bound yet.")
         return self._add(source(self._bound), source)
 
     def add_constant(self, constant: Literal | In, read: Callable[[Any], Any]) -> exp.Placeholder:

@@ -63,12 +63,19 @@ def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False, templates: Temp
 
 
 def _template(bound: Bound, *, keyset: bool) -> Template:
-    parameters = Parameters(bound)
+    parameters = Parameters()
+    select = select_rows(bound, parameters, keyset=keyset)
+    return Template(select.sql(DIALECT, copy=False), parameters.sources)
+
+
+def select_rows(bound: Bound, parameters: Parameters, *, keyset: bool = False) -> exp.Select:
+    """The tree of that statement; it can stand as a subquery in another one that has the same parameters."""
+    parameters.bind(bound)
     steps = _steps(bound.plan, bound.files, parameters)
     select = _answer(bound.plan, parameters, keyset=keyset)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
-    return Template(select.sql(DIALECT, copy=False), parameters.sources)
+    return select
 
 
 def check_readable(files: ScanFiles) -> None:

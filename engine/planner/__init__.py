@@ -7,6 +7,7 @@ how much is read, never the answer: the tests ask every query with and without t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from catalog.model import Tables
@@ -15,19 +16,37 @@ from engine.planner.model import Plan
 from engine.planner.prune_columns import prune_columns
 from engine.planner.prune_files import prune_files
 from engine.planner.push_filters import push_filters
+from engine.planner.push_negations import push_negations
+from engine.planner.unwrap_functions import unwrap_functions
 from engine.query import Query
 
 Pass: TypeAlias = Callable[[Plan], Plan]
 
-PASSES: tuple[Pass, ...] = (push_filters, prune_columns, prune_files)
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A plan and the step that left it so."""
+
+    name: str
+    plan: Plan
+
+
+PASSES: tuple[Pass, ...] = (unwrap_functions, push_negations, push_filters, prune_columns, prune_files)
 
 
 def plan(query: Query, tables: Tables, passes: tuple[Pass, ...] = PASSES) -> Plan:
     """The plan of a query. Raises QueryError where the query does not fit the model."""
+    return stages(query, tables, passes)[-1].plan
+
+
+def stages(query: Query, tables: Tables, passes: tuple[Pass, ...] = PASSES) -> tuple[Stage, ...]:
+    """The plan as it is bound, then as each pass leaves it. Raises as `plan` does."""
     planned = bind(query, tables)
+    found = [Stage(bind.__name__, planned)]
     for step in passes:
         output = planned.output
         planned = step(planned)
         if planned.output != output:
             raise AssertionError(f"The pass {step.__name__} changed the output columns.")
-    return planned
+        found.append(Stage(step.__name__, planned))
+    return tuple(found)

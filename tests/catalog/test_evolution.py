@@ -14,12 +14,13 @@ import pytest
 
 from api.writing import Receipt
 from catalog.debt import Debts, base_tasks
+from catalog.domains import Domain
 from catalog.entries import FileEntry, roots
 from catalog.errors import SnapshotExpired
 from catalog.identity import series_id
 from catalog.maintenance import Merged, bundles, merge
 from catalog.model import BASE_LEVEL, DATA_POINTS
-from catalog.scan import Domain, ScanRequest, every_file, prune
+from catalog.scan import ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, TableSnapshot
 from engine.literals import literal
 from engine.merge import merging_of

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from catalog import members
+from catalog.domains import Domain
 from catalog.entries import FileEntry
 from catalog.identity import series_id
 from catalog.members import Members
 from catalog.model import BASE_LEVEL
-from catalog.scan import Domain, ScanRequest, prune
+from catalog.scan import ScanRequest, prune
 from catalog.snapshot import LakeSnapshot
 from tests.support.warehouse import Warehouse, warehouse
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.tree import ROOT
@@ -83,6 +84,25 @@ def test_ingest_of_good_rows_ends_with_status_0(demo_url: str, tmp_path: Path) -
     )
     assert (done.returncode, done.stderr.count("failed")) == (0, 0), done.stderr
     assert "1 rows stored; 0 failed." in done.stdout
+
+
+def test_a_question_is_explained(demo_url: str) -> None:
+    question = "DataPoints?$filter=date ge 2020-01-01&$select=date,value"
+    done = _finlake("explain", question, "--url", demo_url)
+    assert done.returncode == 0, done.stderr
+    (told,) = httpx.get(f"{demo_url}/odata/{question}&explain=true").json()["explain"]
+    assert f"data_points, latest, at snapshot {told['snapshot']}" in done.stdout
+    assert f"files: {told['files']['considered']} considered; pruned" in done.stdout
+    assert f" {told['files']['read']} read, " in done.stdout
+    assert "  stored_where: true -> date ge 2020-01-01\n" in done.stdout
+    assert f"SQL: {told['sql']}\n" in done.stdout
+    assert _finlake("explain", f"/odata/{question}".replace(" ", "%20"), "--url", demo_url).stdout == done.stdout
+
+
+def test_what_cannot_be_explained_is_told(demo_url: str) -> None:
+    done = _finlake("explain", "DataPoints?$filter=dat eq 1", "--url", demo_url)
+    assert done.returncode == 1
+    assert "date" in done.stderr
 
 
 @pytest.mark.parametrize(

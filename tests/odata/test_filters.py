@@ -16,8 +16,8 @@ from api.odata.faults import within
 from api.odata.parser import parse_expression
 from api.problems import Problem
 from catalog.model import MODEL, Collection, Column, Table, Tables, Type
+from engine.printing import text_of
 from engine.query import Expr, Field, In, Or
-from tests.support.printing import text_of
 
 CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("filters.yaml").read_text("utf-8"))
 KEYS = {"set", "filter", "where", "aliases", "error", "position", "hint", "construct", "target"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from catalog.model import SERIES, Column, Type
 from engine.literals import coerce, literal, typed_compare, typed_in
+from engine.printing import text_of
 from engine.query import FALSE, NULL, TRUE, Call, Expr, Field, Literal, Op, all_of, any_of, negate
 from tests.odata.test_filters import compiled
-from tests.support.printing import text_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 DECIMALS = st.decimals(min_value=-(10**19), max_value=10**19, places=18, allow_nan=False, allow_infinity=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ import yaml
 
 from api.odata.compile import compile_url
 from catalog.identity import series_id
-from catalog.scan import Domain, every_file, prune
+from catalog.scan import every_file, prune
+from engine.explain import effects
 from engine.lower import lower
-from engine.planner import PASSES, plan
-from engine.planner.model import Plan
+from engine.planner import PASSES, plan, stages
 from engine.query import Query
 from tests.support.oracle import Point
-from tests.support.printing import printed, text_of
+from tests.support.printing import printed
 from tests.support.warehouse import Warehouse, warehouse
 
 CASES = Path(__file__).parent / "cases.yaml"
@@ -81,30 +80,12 @@ def answered(case: dict[str, Any], lake: Warehouse) -> dict[str, Any]:
 
 
 def changes(query: Query, lake: Warehouse) -> dict[str, list[str]]:
-    """By pass, the fields of the plan that it changed and what they became."""
-    changed: dict[str, list[str]] = {}
-    before = plan(query, lake.engine.tables, ())
-    for count in range(1, len(PASSES) + 1):
-        after = plan(query, lake.engine.tables, PASSES[:count])
-        changed[PASSES[count - 1].__name__] = [
-            f"{field.name}: {named(shown(getattr(after, field.name)))}"
-            for field in fields(Plan)
-            if getattr(after, field.name) != getattr(before, field.name)
-        ]
-        before = after
-    return changed
-
-
-def shown(value: Any) -> str:
-    if hasattr(value, "domains"):
-        return ", ".join(f"{name} {_domain(domain)}" for name, domain in sorted(value.domains.items()))
-    return ", ".join(value) if isinstance(value, tuple) else text_of(value)
-
-
-def _domain(domain: Domain) -> str:
-    if domain.values is not None:
-        return f"in ({', '.join(str(value) for value in domain.values)})"
-    return f"from {domain.low or 'any'} to {domain.high or 'any'}"
+    """By pass, the parts of the plan that it changed and what they became."""
+    acted = {effect.name: effect.changes for effect in effects(stages(query, lake.engine.tables))}
+    return {
+        step.__name__: [f"{change.part}: {named(change.after)}" for change in acted.get(step.__name__, ())]
+        for step in PASSES
+    }
 
 
 def rows(query: Query, lake: Warehouse, files_in_all: int) -> list[str]:
