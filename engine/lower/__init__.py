@@ -1,5 +1,14 @@
-"""Plan + ScanFiles -> Statement. The only importer of sqlglot."""
+"""Plan + ScanFiles -> Statement, and an analyst's SQL -> Statement. The only importer of sqlglot."""
 
+from engine.lower.analyst import Selection, lower_selection, read_selection
 from engine.lower.statement import SORT_PREFIX, Statement, check_readable, lower
 
-__all__ = ["SORT_PREFIX", "Statement", "check_readable", "lower"]
+__all__ = [
+    "SORT_PREFIX",
+    "Selection",
+    "Statement",
+    "check_readable",
+    "lower",
+    "lower_selection",
+    "read_selection",
+]

@@ -33,11 +33,16 @@ ROWS = "rows"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL text, its bound parameters, and the files it reads. How long it takes is not promised."""
+    """SQL text, its bound parameters, and the files it reads. How long it takes is not promised.
+
+    `callers_names` are the columns that a caller's SQL may name, who is told what is wrong with it; None where the
+    SQL is all ours.
+    """
 
     sql: str
     parameters: Mapping[str, Any]
     files: tuple[FileEntry, ...] = ()
+    callers_names: tuple[str, ...] | None = None
 
 
 def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
@@ -46,13 +51,19 @@ def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
     With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on.
     Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
-    check_readable(files)
     parameters = Parameters()
+    select = select_rows(plan, files, parameters, keyset=keyset)
+    return Statement(_text(select), parameters.values, files.files)
+
+
+def select_rows(plan: Plan, files: ScanFiles, parameters: Parameters, *, keyset: bool = False) -> exp.Select:
+    """The tree of that statement; it can stand as a subquery in another one that has the same parameters."""
+    check_readable(files)
     steps = _steps(plan, files, parameters)
     select = _answer(plan, parameters, keyset=keyset)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
-    return Statement(_text(select), parameters.values, files.files)
+    return select
 
 
 def check_readable(files: ScanFiles) -> None:
