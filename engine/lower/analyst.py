@@ -51,10 +51,10 @@ def read_selection(question: SqlQuestion, tables: Tables) -> Selection:
     tree = _parsed(question.text, question.bounds)
     check_allowed(tree)
     _check_values(tree, question)
+    places, most = len(list(tree.find_all(exp.Table))), question.bounds.tables_max
+    if places > most:
+        raise _too_large("tables", places, "sql_tables_max", most)
     found = references(tree, question, tables)
-    most = question.bounds.tables_max
-    if len(found) > most:
-        raise _too_large("tables", len(found), "sql_tables_max", most)
     _limit(tree, question)
     parameters = _bound(tree, question)
     for name in list(tree.find_all(exp.Identifier)):
