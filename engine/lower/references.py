@@ -173,7 +173,8 @@ def _pushed(node: exp.Table, table: Table, question: SqlQuestion) -> Iterator[Ex
     names = [source.alias_or_name.lower() for source in sources]
     if names.count(node.alias.lower()) != 1 or not all(_is_plain(join) for join in joins):
         return
-    bare = set[str]() if joins else {column.name for column in table.visible} - _aliased(select)
+    # In a WHERE a name is the column, also where the SELECT list gives the same name to something else.
+    bare = set[str]() if joins else {column.name for column in table.visible}
     for term in _terms(select, joins):
         try:
             yield from _condition(term, node.alias.lower(), bare, table, question)
@@ -184,11 +185,6 @@ def _pushed(node: exp.Table, table: Table, question: SqlQuestion) -> Iterator[Ex
 def _is_plain(join: exp.Join) -> bool:
     """Of an ASOF join, rows that are dropped before change which rows are the nearest; the others only match less."""
     return not join.args.get("method") and str(join.args.get("kind") or "") in _PLAIN_KINDS
-
-
-def _aliased(select: exp.Select) -> set[str]:
-    """Names that DuckDB might take for an expression of the SELECT list."""
-    return {each.alias.lower() for each in select.expressions if isinstance(each, exp.Alias)}
 
 
 def _terms(select: exp.Select, joins: list[exp.Join]) -> Iterator[exp.Expr]:

@@ -78,3 +78,6 @@ SELECT count(*) FROM data_points a, data_points b WHERE a.date = '2001-01-01' AN
 SELECT data_points.date FROM data_points WHERE data_points.date = '2001-01-01'
 SELECT rank() OVER (ORDER BY value), dense_rank() OVER (ORDER BY value), ntile(4) OVER (ORDER BY series_id, date) FROM data_points
 SELECT last_value(value IGNORE NULLS) OVER (PARTITION BY series_id ORDER BY date), lead(value, 2, 0) OVER (PARTITION BY series_id ORDER BY date) FROM data_points
+SELECT d.value FROM data_points AS d(series_id, revision_date, date) WHERE d.date >= '2003-07-15'
+SELECT s.title, d.date FROM series s LEFT JOIN data_points d ON d.series_id = s.id AND s.external_id = 'CPI'
+SELECT d.date, s.title FROM data_points d RIGHT JOIN series s ON d.series_id = s.id AND s.external_id = 'CPI'
