@@ -34,6 +34,7 @@ from api.operations import Metrics, Observed, operations_router
 from api.parameters import check_names
 from api.problems import Problem, problem_from
 from api.reading import Reader
+from api.sql.router import sql_router
 from api.upkeep import KEEPING_LOCK_FILE, Every, Upkeep
 from catalog.batches import BatchLog
 from catalog.commit import Committer
@@ -53,6 +54,7 @@ VERSION = version("finlake")
 LINKS = {
     "odata": "/odata/",
     "graphql": "/graphql",
+    "sql": "/sql",
     "bulk": "/api/v1/financial-data/bulk",
     "documentation": "/docs",
     "health": "/health/detailed",
@@ -158,6 +160,7 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> Front:
     )
     app.router.routes.extend(odata_routes(reader, limits, settings))
     app.router.routes.extend(graphql_routes(reader, writer, limits, settings))
+    app.include_router(sql_router(reader, limits))
     app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)

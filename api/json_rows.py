@@ -95,6 +95,14 @@ def json_rows(
     return _concatenated(*_members(batch, fields, encoders), "}").to_pylist()
 
 
+def joined_rows(columns: Sequence[pa.Array], opening: str, closing: str) -> list[str]:
+    """Each row as the texts of its columns with commas between them. The columns hold text and no nulls."""
+    parts: list[str | pa.Array] = []
+    for between, column in zip((opening, *[","] * len(columns)), columns, strict=False):
+        parts.extend((between, column))
+    return _concatenated(*parts, closing).to_pylist()
+
+
 def _members(
     batch: pa.RecordBatch, fields: Sequence[tuple[str, str, Type]], encoders: dict[Type, Encoder]
 ) -> Iterator[str | pa.Array]:

@@ -71,3 +71,11 @@ class Limits(BaseSettings):
     graphql_upsert_rows_max: int = Field(
         default=20_000, ge=1, description="Rows of one GraphQL mutation, and items of all lists in its variables."
     )
+    # SQL
+    sql_body_bytes_max: int = Field(default=2**20, ge=1, description="Size of one SQL request.")
+    sql_characters_max: int = Field(default=20_000, ge=1, description="Length of one SQL text.")
+    sql_nodes_max: int = Field(default=5_000, ge=1, description="Names, values, operators and clauses of one SQL text.")
+    sql_depth_max: int = Field(default=100, ge=1, le=150, description="Nesting of one SQL text.")
+    sql_tables_max: int = Field(default=16, ge=1, description="Places of one SQL text that name a table.")
+    sql_rows_max: int = Field(default=100_000, ge=1, description="Rows of one SQL answer; the others are cut off.")
+    sql_answer_bytes_max: int = Field(default=64 * 2**20, ge=1, description="Size of the rows of one SQL answer.")

@@ -36,6 +36,8 @@ PROBLEMS: dict[str, Entry] = {
     # the question
     "syntax_error": Entry(400, "Correct the expression at the position given."),
     "invalid_query": Entry(400, "Correct the question."),
+    "invalid_sql": Entry(400, "Correct the SQL."),
+    "sql_not_allowed": Entry(400, "Send one SELECT over the logical tables."),
     "unknown_table": Entry(404, "Ask the service document for the entity sets."),
     "unknown_column": Entry(400, "Use a column of the table."),
     "unknown_function": Entry(400, "Use a function that the documentation lists."),

@@ -7,7 +7,10 @@ EngineError
 │   ├── UnknownFunction
 │   ├── WrongType
 │   ├── InvalidLiteral
-│   └── InvalidPage
+│   ├── InvalidPage
+│   ├── InvalidSql
+│   ├── SqlNotAllowed     the SQL names something that finlake does not serve
+│   └── SqlTooLarge       a limit of the SQL door is passed
 ├── NotSupported          the question is right, but finlake does not answer it yet
 ├── QueryTimeout          the question took longer than its limit: narrow it, or ask again
 ├── ExecutionFailed       the database failed: ask again, then report it
@@ -58,6 +61,18 @@ class InvalidLiteral(QueryError):
 
 class InvalidPage(QueryError):
     code = "invalid_page"
+
+
+class InvalidSql(QueryError):
+    code = "invalid_sql"
+
+
+class SqlNotAllowed(QueryError):
+    code = "sql_not_allowed"
+
+
+class SqlTooLarge(QueryError):
+    code = "limit_exceeded"
 
 
 class NotSupported(EngineError):

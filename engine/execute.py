@@ -26,6 +26,7 @@ from engine.literals import coerce, literal
 from engine.lower import SORT_PREFIX, Statement
 from engine.planner.model import Plan
 from engine.query import NULL, Literal
+from engine.sql_faults import fault_of
 
 BATCH_ROWS = 20_000
 # Every batch of a merge waits several times for the interpreter, milliseconds each beside a busy service: with batches
@@ -142,7 +143,7 @@ class Running:
     ) -> None:
         self._cursor = cursor
         self.execute_ms = 0.0
-        self._files = statement.files
+        self._statement = statement
         self._is_expired = False
         self._time_ms_max = time_ms_max
         self._deadline = deadlines.within(time_ms_max / 1000, self._expire)
@@ -194,7 +195,10 @@ class Running:
                 raise QueryTimeout(
                     f"The query took longer than {limit} ms.", limit="query_time_ms_max", value=limit
                 ) from error
-            raise _failure(error, self._files) from error
+            names = self._statement.callers_names
+            if names is not None and (fault := fault_of(str(error), names)) is not None:
+                raise fault from error
+            raise _failure(error, self._statement.files) from error
         finally:
             self.execute_ms += (time.perf_counter() - started) * 1000
 

@@ -1,6 +1,16 @@
-"""Plan + ScanFiles -> Statement. The only importer of sqlglot."""
+"""Plan + ScanFiles -> Statement, and an analyst's SQL -> Statement. The only importer of sqlglot."""
 
+from engine.lower.analyst import Selection, lower_selection, read_selection
 from engine.lower.statement import SORT_PREFIX, Statement, check_readable, lower
 from engine.lower.templates import Templates
 
-__all__ = ["SORT_PREFIX", "Statement", "Templates", "check_readable", "lower"]
+__all__ = [
+    "SORT_PREFIX",
+    "Selection",
+    "Statement",
+    "Templates",
+    "check_readable",
+    "lower",
+    "lower_selection",
+    "read_selection",
+]

@@ -50,6 +50,10 @@ class Parameters:
         place = self._places.get(id(constant), -1)
         return self._add(read(constant), lambda bound: read(bound.constants[place]))
 
+    def add_value(self, value: Any) -> exp.Placeholder:
+        """A value that comes from no plan."""
+        return self._add(value, lambda _: value)
+
     def _add(self, value: Any, source: Source) -> exp.Placeholder:
         name = f"p{len(self.values)}"
         self.values[name] = value

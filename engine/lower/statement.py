@@ -36,11 +36,16 @@ ROWS = "rows"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL text, its bound parameters, and the files it reads. How long it takes is not promised."""
+    """SQL text, its bound parameters, and the files it reads. How long it takes is not promised.
+
+    `callers_names` are the columns that a caller's SQL may name, who is told what is wrong with it; None where the
+    SQL is all ours.
+    """
 
     sql: str
     parameters: Mapping[str, Any]
     files: tuple[FileEntry, ...] = ()
+    callers_names: tuple[str, ...] | None = None
 
 
 def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False, templates: Templates | None = None) -> Statement:
