@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias, assert_never
@@ -20,6 +20,11 @@ from benchmarks.asking import Request
 
 END_OF_TIME = dt.date(9999, 12, 31)
 TIMEOUT_SECONDS = 300
+
+# DataFusion takes fifty times as long for a window of as many partitions as there are points.
+ROAPI_YEARLY = """SELECT extract(year FROM date) AS year, avg(value) AS mean FROM (
+    SELECT date, last_value(value ORDER BY revision_date) AS value FROM points GROUP BY series_id, date
+) AS latest GROUP BY 1"""
 
 
 @dataclass(frozen=True)
@@ -114,13 +119,14 @@ class OData:
                 return Request("GET", f"/odata/DataPoints?$filter={wanted}&$select=series_id,value")
             case Yearly():
                 sql = "SELECT year(date) AS year, avg(value) AS mean FROM data_points GROUP BY 1"
-                return Request("POST", "/sql", orjson.dumps({"query": sql}).decode())
+                return Request("POST", "/sql", orjson.dumps({"sql": sql}).decode())
         assert_never(question)
 
     def rows(self, answer: list[bytes]) -> list[Row]:
         documents = [orjson.loads(page) for page in answer]
-        member = "value" if "value" in documents[0] else "rows"
-        return _rows(row for document in documents for row in document[member])
+        if "rows" in documents[0]:
+            return _pairs(documents[0]["rows"])
+        return _rows(row for document in documents for row in document["value"])
 
 
 class GraphQL:
@@ -185,7 +191,7 @@ class Roapi:
         return self._http.ask(self.request(question))
 
     def request(self, question: Question) -> Request:
-        return Request("POST", "/api/sql", sql_of(question, "points"))
+        return Request("POST", "/api/sql", ROAPI_YEARLY if isinstance(question, Yearly) else sql_of(question, "points"))
 
     def rows(self, answer: bytes) -> list[Row]:
         return _rows(orjson.loads(answer))
@@ -205,7 +211,7 @@ class SortedFile:
         return self._connection.execute(sql_of(question, self._table)).fetchall()
 
     def rows(self, answer: Sequence[tuple[Any, Any]]) -> list[Row]:
-        return sorted((str(name), Decimal(str(value))) for name, value in answer)
+        return _pairs(answer)
 
 
 class BaseFiles(SortedFile):
@@ -268,6 +274,10 @@ def path_of(link: str) -> str:
     return f"{parts.path}?{parts.query}"
 
 
-def _rows(documents: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]) -> list[Row]:
+def _rows(documents: Iterable[dict[str, Any]]) -> list[Row]:
     """Of objects with two members, in that order."""
-    return sorted((str(name), Decimal(str(value))) for name, value in (each.values() for each in documents))
+    return _pairs(each.values() for each in documents)
+
+
+def _pairs(found: Iterable[Iterable[Any]]) -> list[Row]:
+    return sorted((str(name), Decimal(str(value))) for name, value in found)
