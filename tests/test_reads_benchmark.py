@@ -1,4 +1,4 @@
-"""Suite `reads` is honest: the askers count what was answered, all parties hold the same rows, a missing peer is named."""
+"""Suite `reads` is honest: askers count what was answered, all parties hold the same rows, missing peers are named."""
 
 from __future__ import annotations
 
