@@ -47,9 +47,8 @@ format: setup ## Rewrite the sources as ruff formats them.
 bench: setup ## Measure speed and memory, all suites or ARGS="ingest"; writes benchmarks/RESULTS.md.
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
-loadtest: setup ## Half a minute of readers and crawlers against a service that runs (HOST=http://127.0.0.1:8001).
-	@$(BIN)/locust -f loadtests/locustfile.py --headless --users 12 --spawn-rate 6 --run-time 30s --only-summary \
-	  --host $(or $(HOST),http://127.0.0.1:8001)
+loadtest: setup ## Four audiences against budgets, two minutes, on a service of its own or HOST=http://127.0.0.1:8001.
+	@$(BIN)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(ARGS)
 
 torture: setup ## An hour of kills, power cuts, stops and storms (SECONDS=3600 SEED=...); a failure names its seed.
 	@$(BIN)/python -m tests.reliability.torture --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED))

@@ -82,19 +82,27 @@ def roapi(file: Path) -> Iterator[Roapi | None]:
     if program is None:
         yield None
         return
+    with serving_roapi(Path(program), "vintages", file) as url:
+        yield Roapi(url)
+
+
+@contextmanager
+def serving_roapi(program: Path, table: str, file: Path, seconds_max: float = START_SECONDS_MAX) -> Iterator[str]:
+    """The URL of a ROAPI that serves one file and runs as long as the block does."""
     address = f"127.0.0.1:{free_port()}"
-    command = [program, "--table", f"vintages={file}", "--addr-http", address]
+    command = [str(program), "--table", f"{table}={file}", "--addr-http", address]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_until_up(f"http://{address}/health")
-        yield Roapi(f"http://{address}")
+        wait_until_up(f"http://{address}/health", seconds_max)
+        yield f"http://{address}"
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_until_up(url: str) -> None:
-    deadline = time.monotonic() + START_SECONDS_MAX
+def wait_until_up(url: str, seconds_max: float = START_SECONDS_MAX) -> None:
+    """Return when something answers at a URL, whatever it says. Raises RuntimeError where nothing does."""
+    deadline = time.monotonic() + seconds_max
     while time.monotonic() < deadline:
         try:
             httpx.get(url, timeout=1)
