@@ -21,6 +21,8 @@ PACKED = "-gzip"
 _SAID = "finlake.repeatable"
 # What is kept takes about so much beside its bytes.
 _OVERHEAD_BYTES = 1_000
+# Of all that is kept one answer may take this part: a large one would drive out many that are asked more often.
+LARGEST_PART = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Answers:
     """The answers given last, packed and not, by question and snapshot. Safe to share between threads."""
 
     def __init__(self, bytes_max: int) -> None:
-        self.bytes_max = bytes_max
+        self._answer_bytes_max = bytes_max * LARGEST_PART
         self._lock = threading.Lock()
         self._held: MutableMapping[Any, Stored] = LRUCache(bytes_max, getsizeof=lambda stored: stored.size_bytes)
 
@@ -93,7 +95,7 @@ class Answers:
             return self._held.get((question, snapshot, packs))
 
     def keep(self, question: bytes, snapshot: str, stored: Stored, *, packs: bool) -> None:
-        """What is larger than all may be together is not kept."""
-        if stored.size_bytes <= self.bytes_max:
+        """An answer that is too large is not kept."""
+        if stored.size_bytes <= self._answer_bytes_max:
             with self._lock:
                 self._held[question, snapshot, packs] = stored
