@@ -97,7 +97,7 @@ BOMBS = {
 def test_what_takes_too_long_is_broken_off(door: SqlDoor, sql: str) -> None:
     started = time.monotonic()
     response = door.client.post("/sql", json={"sql": sql})
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert response.status_code == 200 or response.json()["code"] in {
         "query_timeout",
         "execution_failed",
