@@ -18,6 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.answers import Answers, Repeatable, Stored, packed_etag, repeatable_of
 from api.compression import takes_gzip
+from api.graphql.router import PATH as GRAPHQL_PATH
+from api.reading import AS_OF_HEADER, SNAPSHOT_HEADER, TIMING_HEADER
+from api.writing import KEY_HEADER
 from catalog.snapshot import Snapshots
 from catalog.watch import Stamp
 
@@ -26,7 +29,7 @@ ROUTES_BYTES_MAX = 16 * 2**20
 ROUTE_BYTES = 500
 # Longer documents are looked at by the door alone.
 BODY_BYTES_MAX = 65_536
-POSTED_QUESTIONS = frozenset({"/graphql"})
+POSTED_QUESTIONS = frozenset({GRAPHQL_PATH})
 # The headers that doors look at where they answer questions. Who asks is among them: answers are not for everybody.
 RELEVANT_HEADERS = frozenset(
     {
@@ -41,9 +44,17 @@ RELEVANT_HEADERS = frozenset(
         b"prefer",
     }
 )
-NOT_REPEATED = frozenset({b"server-timing", b"date"})
-IN_304 = frozenset({b"etag", b"vary", b"cache-control", b"x-finlake-snapshot", b"x-finlake-as-of", b"odata-version"})
-FROM_MEMORY = (b"server-timing", b'cache;desc="hit"')
+
+
+def _raw(header: str) -> bytes:
+    """The name of a header as ASGI has it."""
+    return header.lower().encode()
+
+
+TIMING = _raw(TIMING_HEADER)
+NOT_REPEATED = frozenset({TIMING, b"date"})
+IN_304 = frozenset({b"etag", b"vary", b"cache-control", b"odata-version", _raw(SNAPSHOT_HEADER), _raw(AS_OF_HEADER)})
+FROM_MEMORY = (TIMING, b'cache;desc="hit"')
 
 Count = Callable[[Scope, int, float], None]
 
@@ -172,7 +183,7 @@ def _is_short_question(scope: Scope) -> bool:
         return False
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"")
-    return length.isdigit() and int(length) <= BODY_BYTES_MAX and b"idempotency-key" not in headers
+    return length.isdigit() and int(length) <= BODY_BYTES_MAX and _raw(KEY_HEADER) not in headers
 
 
 async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:

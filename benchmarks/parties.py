@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import duckdb
 import orjson
+from typing_extensions import override
 
 from benchmarks.asking import Request
 
@@ -148,10 +150,8 @@ class GraphQL:
         return _rows(orjson.loads(answer)["data"]["dataPoints"])
 
 
-class PostGraphile:
-    """PostGraphile 4, through the functions of benchmarks.postgres."""
-
-    name = "PostGraphile"
+class _Peer:
+    """A peer that is asked over HTTP, each question in one request."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -160,6 +160,16 @@ class PostGraphile:
     def ask(self, question: Question) -> bytes:
         return self._http.ask(self.request(question))
 
+    @abstractmethod
+    def request(self, question: Question) -> Request: ...
+
+
+class PostGraphile(_Peer):
+    """PostGraphile 4, through the functions of benchmarks.postgres."""
+
+    name = "PostGraphile"
+
+    @override
     def request(self, question: Question) -> Request:
         return graphql_request(f"{{ {self._field(question)} }}")
 
@@ -178,18 +188,12 @@ class PostGraphile:
         return _rows(found["nodes"])
 
 
-class Roapi:
+class Roapi(_Peer):
     """ROAPI over the sorted file, which it holds in memory as its table `points`."""
 
     name = "ROAPI"
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._http = Http(url)
-
-    def ask(self, question: Question) -> bytes:
-        return self._http.ask(self.request(question))
-
+    @override
     def request(self, question: Question) -> Request:
         return Request("POST", "/api/sql", ROAPI_YEARLY if isinstance(question, Yearly) else sql_of(question, "points"))
 

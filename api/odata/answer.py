@@ -59,12 +59,6 @@ class Asked:
     page_rows: int
     preferred: int | None
 
-    @property
-    def snapshots(self) -> tuple[str, ...]:
-        """What it names to be read, if anything."""
-        marked = self.compiled.cursor.snapshot if self.compiled.cursor else None
-        return tuple(token for token in (self.compiled.query.snapshot, marked) if token is not None)
-
     def repeatable(self, snapshot: str) -> Repeatable | None:
         """How it is named where the answer is the same each time."""
         compiled = self.compiled
@@ -73,7 +67,7 @@ class Asked:
         written = compiled.options.written  # stands in the links to further pages
         said = (compiled.query, compiled.shape, compiled.name, written)
         parts = (*said, self.place, self.form, self.page_rows, self.preferred)
-        return Repeatable(digest(b"odata", repr(parts).encode()), snapshot, pinned=bool(self.snapshots))
+        return Repeatable(digest(b"odata", repr(parts).encode()), snapshot, pinned=bool(compiled.snapshots))
 
 
 def answer(engine: Engine, asked: Asked, snapshot: str, stopwatch: Stopwatch) -> Answer:

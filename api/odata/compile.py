@@ -42,6 +42,12 @@ class Compiled:
     column: str = ""
     cursor: Cursor | None = None
 
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        """What is named to be read, if anything: by the URL itself and by its page mark."""
+        marked = self.cursor.snapshot if self.cursor else None
+        return tuple(token for token in (self.query.snapshot, marked) if token is not None)
+
 
 def compile_url(path: str, query_string: str, tables: Tables, limits: Limits) -> Compiled:
     """What a URL of this service asks for; `path` is raw and relative to the service root, as `query_string` is raw.

@@ -31,8 +31,7 @@ def explain(engine: Engine, compiled: Compiled, footers_max: int) -> Explained:
             "Name the entity by the key that what follows refers to, as in Series(<id>)/DataPoints.",
             {"target": "explain", "construct": "explain"},
         )
-    marked = compiled.cursor.snapshot if compiled.cursor else None
-    snapshot = one_snapshot(engine, [token for token in (compiled.query.snapshot, marked) if token is not None])
+    snapshot = one_snapshot(engine, compiled.snapshots)
     asked = (query.pinned(snapshot) for query in _queries(compiled))
     return Explained(snapshot, tuple(engine.explain(query, footers_max=footers_max) for query in asked))
 

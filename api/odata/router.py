@@ -109,7 +109,7 @@ class _Door:
         preferred = page_size(request.headers.getlist("Prefer"), self.limits.page_rows_max)
         size = preferred or self.limits.page_rows_max
         asked = Asked(compiled, place, form, size, preferred)
-        snapshot = one_snapshot(self.reader.engine, asked.snapshots)
+        snapshot = one_snapshot(self.reader.engine, compiled.snapshots)
         if (repeatable := asked.repeatable(snapshot)) is not None:
             repeat(request.scope, repeatable)
         found = answer(self.reader.engine, asked, snapshot, stopwatch)
