@@ -72,6 +72,7 @@ class Services:
     committer: Committer[Batch, Outcome]
     batches: BatchLog
     database: Database
+    points: Database
     lake: Lake
     engine: Engine
 
@@ -82,6 +83,7 @@ class Services:
         self.keeping.close()
         self.committer.close()
         self.database.close()
+        self.points.close()
         self.lake.close()
 
 
@@ -95,6 +97,9 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     snapshots = Snapshots(lake)
     database = Database(
         DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
+    )
+    points = Database(
+        DatabaseSettings(lake.data_dir, 1, settings.points_memory, limits.query_time_ms_max, keeps_order=True)
     )
     batches = BatchLog(lake, snapshots, clock)
     committer = Committer(
@@ -115,7 +120,8 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     if settings.maintenance:
         upkeep.start()
         keeping.start()
-    return Services(upkeep, keeping, merges, committer, batches, database, lake, Engine(snapshots, database))
+    engine = Engine(snapshots, database, points)
+    return Services(upkeep, keeping, merges, committer, batches, database, points, lake, engine)
 
 
 def _keeping_passes(

@@ -26,6 +26,11 @@ class Domain:
         """All values, where they are known one by one and null is not among them."""
         return None if self.nulls else self.values
 
+    @property
+    def is_one_value(self) -> bool:
+        """Whether every matching row has the same value, which is not null."""
+        return self.listed is not None and len(self.listed) == 1
+
     def meets(self, least: Any, greatest: Any) -> bool:
         """Whether a value between `least` and `greatest`, both of which there are, can be in the domain."""
         if self.values is not None:

@@ -49,12 +49,16 @@ ENGINE = f"duckdb {duckdb.__version__}"
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """`memory` as DuckDB writes it. Queries may open files below `data_dir` and nothing else."""
+    """`memory` as DuckDB writes it. Queries may open files below `data_dir` and nothing else.
+
+    With `keeps_order`, rows that nothing sorts come in the order of the files and of the rows in them.
+    """
 
     data_dir: Path
     threads: int
     memory: str
     query_time_ms_max: int
+    keeps_order: bool = False
 
 
 class Database:
@@ -76,7 +80,7 @@ class Database:
             f"SET temp_directory = '{_quoted(temporary)}'",
             f"SET max_temp_directory_size = '{TEMPORARY_MAX}'",
             "SET GLOBAL parquet_metadata_cache = true",
-            "SET GLOBAL preserve_insertion_order = false",
+            f"SET GLOBAL preserve_insertion_order = {settings.keeps_order}",
             f"SET GLOBAL dynamic_or_filter_threshold = {JOINED_VALUES_MAX}",
             f"SET allowed_directories = ['{_quoted(settings.data_dir.resolve())}']",
             "SET enable_external_access = false",

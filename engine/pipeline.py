@@ -11,10 +11,14 @@ from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
 from engine.execute import Database, Result, Running
 from engine.explain import Explanation, explained
-from engine.lower import Templates, lower, lower_selection, read_selection
+from engine.lower import Statement, Templates, in_order, lower, lower_selection, read_selection
 from engine.planner import PASSES, Pass, plan, stages
+from engine.planner.model import Plan
 from engine.query import Query
 from engine.sql import SqlQuestion
+
+# Rows of the files of a statement for which one thread is enough: several cost more than they gain.
+POINT_ROWS_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,22 @@ class Selected:
 class Engine:
     """Answers queries. Safe to share between threads; every call blocks.
 
-    `passes` and `prunes` exist for the tests, which ask each query with and without them.
+    `points` runs what reads few rows: it has one thread and keeps the order of files. `passes` and `prunes` exist for
+    the tests, which ask each query with and without them.
     """
 
     def __init__(
-        self, snapshots: Snapshots, database: Database, *, passes: tuple[Pass, ...] = PASSES, prunes: bool = True
+        self,
+        snapshots: Snapshots,
+        database: Database,
+        points: Database,
+        *,
+        passes: tuple[Pass, ...] = PASSES,
+        prunes: bool = True,
     ) -> None:
         self.snapshots = snapshots
         self._database = database
+        self._points = points
         self._passes = passes
         self._templates = Templates()
         self._files = prune if prunes else _all_files
@@ -65,9 +77,9 @@ class Engine:
         snapshot = self._snapshot(query)
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
-        statement = lower(planned, files, keyset=keyset, templates=self._templates)
+        statement, database = self._lowered(planned, files, keyset=keyset)
         clock.lap("lower")
-        return Result(planned, snapshot.token, files, self._database.open(statement), clock.laps)
+        return Result(planned, snapshot.token, files, database.open(statement), clock.laps)
 
     def select(self, question: SqlQuestion, snapshot: str) -> Selected:
         """The rows of an analyst's SQL; all its tables are read at one snapshot.
@@ -96,7 +108,17 @@ class Engine:
         taken = stages(query, self.tables, self._passes)
         snapshot = self._snapshot(query)
         files = self._files(snapshot, taken[-1].plan.scan)
-        return explained(taken, snapshot.token, files, lower(taken[-1].plan, files), footers_max)
+        statement, _ = self._lowered(taken[-1].plan, files)
+        return explained(taken, snapshot.token, files, statement, footers_max)
+
+    def _lowered(self, planned: Plan, files: ScanFiles, *, keyset: bool = False) -> tuple[Statement, Database]:
+        """The statement of a plan over files, and who runs it."""
+        if files.rows > POINT_ROWS_MAX:
+            return lower(planned, files, keyset=keyset, templates=self._templates), self._database
+        ordered = in_order(planned, files)
+        presorted = ordered is not None
+        statement = lower(planned, ordered or files, keyset=keyset, presorted=presorted, templates=self._templates)
+        return statement, self._points
 
     def _snapshot(self, query: Query) -> LakeSnapshot:
         return self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)

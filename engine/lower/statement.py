@@ -48,36 +48,43 @@ class Statement:
     callers_names: tuple[str, ...] | None = None
 
 
-def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False, templates: Templates | None = None) -> Statement:
+def lower(
+    plan: Plan,
+    files: ScanFiles,
+    *,
+    keyset: bool = False,
+    presorted: bool = False,
+    templates: Templates | None = None,
+) -> Statement:
     """The statement that answers a plan from files.
 
-    With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on. A text that
-    `templates` know is not built again.
+    With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on. With
+    `presorted`, the rows are taken to come in the plan's order. A text that `templates` know is not built again.
     Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
     check_readable(files)
     with _deep():
-        shape, constants = shape_of(plan, files, keyset=keyset)
+        shape, constants = shape_of(plan, files, keyset=keyset, presorted=presorted)
         bound = Bound(plan, constants, files)
         template = templates.find(shape) if templates else None
         if template is None:
-            template = _template(bound, keyset=keyset)
+            template = _template(bound, keyset=keyset, presorted=presorted)
             if templates:
                 templates.keep(shape, template)
     return Statement(template.sql, template.values(bound), files.files)
 
 
-def _template(bound: Bound, *, keyset: bool) -> Template:
+def _template(bound: Bound, *, keyset: bool, presorted: bool) -> Template:
     parameters = Parameters()
-    select = select_rows(bound, parameters, keyset=keyset)
+    select = select_rows(bound, parameters, keyset=keyset, presorted=presorted)
     return Template(select.sql(DIALECT, copy=False), parameters.sources)
 
 
-def select_rows(bound: Bound, parameters: Parameters, *, keyset: bool = False) -> exp.Select:
+def select_rows(bound: Bound, parameters: Parameters, *, keyset: bool = False, presorted: bool = False) -> exp.Select:
     """The tree of that statement; it can stand as a subquery in another one that has the same parameters."""
     parameters.bind(bound)
     steps = _steps(bound.plan, bound.files, parameters)
-    select = _answer(bound.plan, parameters, keyset=keyset)
+    select = _answer(bound.plan, parameters, keyset=keyset, presorted=presorted)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
     return select
@@ -246,13 +253,13 @@ def _alive(table: Table, parameters: Parameters) -> exp.Expr:
     return exp.column("seq", quoted=True) > exp.func("coalesce", deleted, exp.Literal.number(-1))
 
 
-def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
+def _answer(plan: Plan, parameters: Parameters, *, keyset: bool, presorted: bool) -> exp.Select:
     select = _select(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
     select = select.from_(exp.to_table(ROWS), copy=False)
     select = select.where(exp.Not(this=column("is_deleted")), copy=False)
     if plan.where != TRUE:
         select = select.where(condition(plan.where, parameters), copy=False)
-    if plan.order:
+    if plan.order and not presorted:
         select = select.order_by(*(_ordered(term, parameters) for term in plan.order), copy=False)
     if plan.page.limit is not None:
         select = select.limit(parameters.add(lambda bound: bound.plan.page.limit), copy=False)

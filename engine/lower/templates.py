@@ -60,7 +60,9 @@ class Templates:
             self._held[shape] = template
 
 
-def shape_of(plan: Plan, files: ScanFiles, *, keyset: bool) -> tuple[Hashable, tuple[Literal | In, ...]]:
+def shape_of(
+    plan: Plan, files: ScanFiles, *, keyset: bool, presorted: bool
+) -> tuple[Hashable, tuple[Literal | In, ...]]:
     """The shape of a plan over files, and its constants.
 
     One constant may stand in several places, as a page mark does: which places those are belongs to the shape.
@@ -71,7 +73,7 @@ def shape_of(plan: Plan, files: ScanFiles, *, keyset: bool) -> tuple[Hashable, t
     places = tuple(first.setdefault(id(constant), place) for place, constant in enumerate(constants))
     page = (plan.page.limit is None, plan.page.offset == 0)
     asked = (plan.table.name, plan.view, plan.as_of is None, plan.output, plan.columns, plan.count_only, page, keyset)
-    descending = tuple(term.descending for term in plan.order)
+    descending = (presorted, *(term.descending for term in plan.order))
     layout = (bool(files.mixed), bool(files.settled), bool(files.hidden), files.columns)
     return (asked, descending, layout, places, *expressions), tuple(constants)
 

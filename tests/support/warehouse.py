@@ -124,7 +124,7 @@ class Warehouse:
 
     def other_engine(self, passes: tuple[Pass, ...], *, prunes: bool) -> Engine:
         """An engine over the same lake that leaves passes out or prunes no file."""
-        return Engine(self.engine.snapshots, self.services.database, passes=passes, prunes=prunes)
+        return Engine(self.engine.snapshots, self.services.database, self.services.points, passes=passes, prunes=prunes)
 
 
 @contextmanager
