@@ -16,7 +16,7 @@ import structlog
 
 from catalog.commit import EXIT_SECONDS_MAX
 from catalog.errors import CatalogError
-from catalog.files import owned
+from catalog.locks import owned
 
 log = structlog.get_logger("finlake.upkeep")
 

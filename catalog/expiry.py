@@ -31,10 +31,10 @@ from pyiceberg.table.update import (
 from typing_extensions import override
 
 from catalog.alter import Change, alter
-from catalog.files import owned
 from catalog.garbage import Garbage, Periods
 from catalog.iceberg import Lake
 from catalog.ledger import LOCK_FILE, Ledger, Witness, kept_of, witnessed
+from catalog.locks import owned
 from catalog.model import Table
 from catalog.reach import Reach
 from catalog.tags import snapshot_ids, undo_unready

@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
-from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root, storage_error
+from catalog.files import DurableFileIO, make_durable_directory, make_durable_root
+from catalog.locks import exclusive, storage_error
 from catalog.members import Members
 from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec

@@ -20,7 +20,7 @@ from api.limits import Limits
 from api.merges import MergeFigures, Merges, rest_share
 from api.upkeep import LOCK_FILE, Every, Upkeep
 from catalog.errors import StorageDamaged
-from catalog.files import owned
+from catalog.locks import owned
 from catalog.model import BASE_LEVEL, DELTA_LEVEL
 from engine.query import Query
 from tests.support.warehouse import Warehouse, warehouse

@@ -13,9 +13,9 @@ import pytest
 from catalog import expiry
 from catalog.alter import alter
 from catalog.errors import SnapshotExpired, StorageFailed
-from catalog.files import owned
 from catalog.iceberg import Lake
 from catalog.ledger import LOCK_FILE
+from catalog.locks import owned
 from catalog.model import DATA_POINTS, MODEL, SERIES
 from catalog.snapshot import Snapshots
 from engine.query import Query, View

@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 
 from api.upkeep import Upkeep
 from catalog.errors import StorageFull
-from catalog.files import DurableFile, DurableStream, exclusive, owned
+from catalog.files import DurableFile, DurableStream
+from catalog.locks import exclusive, owned
 from catalog.turns import LOCK_FILE
 from tests.support.keeping import DAY, Keeper, make_old, stored
 from tests.support.posting import ROWS, batches_in, faults

@@ -21,7 +21,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from api.ingest.service import IngestService
 from catalog import evolution, iceberg
 from catalog.commit import Committer
-from catalog.files import DurableFile, DurableStream, exclusive
+from catalog.files import DurableFile, DurableStream
+from catalog.locks import exclusive
 
 # Told of a step as it happens: what is done, and to which path or table.
 Told: TypeAlias = Callable[[str, str], None]
