@@ -18,6 +18,10 @@ from catalog.iceberg import Lake
 log = structlog.get_logger("finlake.keeping")
 
 
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def retention_of(settings: Settings, limits: Limits) -> Retention:
     """The grace goes beyond the longest query: a read that began before its snapshot expired finds its files."""
     periods = Periods(

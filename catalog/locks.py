@@ -48,6 +48,12 @@ def owned(path: Path, *, wait: bool) -> Generator[bool]:
         yield _locked(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def is_owned(path: Path) -> bool:
+    """Whether anybody owns a file. Whoever looks keeps no other one that looks from the truth."""
+    with _opened(path, os.O_RDONLY | os.O_CREAT) as descriptor:
+        return not _locked(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
 @contextmanager
 def _opened(path: Path, flags: int) -> Generator[int]:
     try:
