@@ -99,7 +99,7 @@ def open_services(
     database = Database(
         DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
     )
-    batches = BatchLog(lake, snapshots, clock)
+    batches = BatchLog(lake, clock)
     committer = Committer(
         lake,
         snapshots,

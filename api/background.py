@@ -72,7 +72,7 @@ def open_background(
     snapshots = Snapshots(lake)
     watch = DebtWatch(snapshots, metrics.set_debt)
     merges = Merges(lake, watch, settings, limits, metrics.count_merges, clock)
-    keeping = Keeping(lake, BatchLog(lake, snapshots, clock), settings, limits, clock)
+    keeping = Keeping(lake, BatchLog(lake, clock), settings, limits, clock)
     passes = (
         Every(settings.expiry_seconds, keeping.expire),
         Every(settings.sweep_seconds, keeping.sweep),
