@@ -11,8 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyiceberg.exceptions import CommitFailedException
-from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, String, Table, Text, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
 
 from catalog.iceberg import Lake
 
@@ -64,17 +77,23 @@ class BatchLog:
 
         Raises CommitFailedException where there is a record of one of the batches already.
         """
+        if not records:
+            return
         now = self._clock()
-        for record in records:
-            row = {
+        rows = [
+            {
                 "id": record.id,
                 "fingerprint": record.fingerprint,
                 "receipt": record.receipt,
                 "snapshot": snapshot,
                 "recorded_at": now,
             }
-            if not connection.execute(insert(_BATCHES).values(row).on_conflict_do_nothing()).rowcount:
-                raise CommitFailedException("A batch was dealt with by somebody else meanwhile.")
+            for record in records
+        ]
+        try:
+            connection.execute(insert(_BATCHES), rows)
+        except IntegrityError as error:
+            raise CommitFailedException("A batch was dealt with by somebody else meanwhile.") from error
 
     def forget(self, before: dt.datetime, kept_max: int) -> int:
         """Drop the records from before an instant, and the oldest beyond a number; how many went."""

@@ -14,9 +14,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from cachetools import LRUCache, cachedmethod
+from cachetools import LRUCache
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
@@ -58,14 +57,19 @@ class ParsedOnceCatalog(SqlCatalog):
     """Safe to share between threads."""
 
     def __init__(self, name: str, **properties: str) -> None:
-        self._parsed: LRUCache[Any, TableMetadata] = LRUCache(METADATA_HELD_MAX)
+        self._parsed: LRUCache[str, TableMetadata] = LRUCache(METADATA_HELD_MAX)
         self._parsed_lock = threading.Lock()
         super().__init__(name, **properties)
 
-    @cachedmethod(lambda self: self._parsed, lock=lambda self: self._parsed_lock)
     def metadata_at(self, location: str) -> TableMetadata:
-        """What a metadata file says, or said when it was read first. Raises as `read` does."""
-        return self.read(location)
+        """What a metadata file says, or said when it was read or written first. Raises as `read` does."""
+        with self._parsed_lock:
+            known = self._parsed.get(location)
+        return self._know(location, self.read(location)) if known is None else known
+
+    def _know(self, location: str, metadata: TableMetadata) -> TableMetadata:
+        with self._parsed_lock:
+            return self._parsed.setdefault(location, metadata)
 
     def read(self, location: str) -> TableMetadata:
         """What a metadata file says. Raises what reading and parsing it raise."""
@@ -103,7 +107,7 @@ class ParsedOnceCatalog(SqlCatalog):
             with suppress(OSError):
                 staged.io.delete(staged.metadata_location)
             raise
-        return _now(staged.metadata, staged.metadata_location)
+        return _now(self._know(staged.metadata_location, staged.metadata), staged.metadata_location)
 
     def swap(self, swaps: Sequence[Swap], beside: Callable[[Connection], None]) -> None:
         """Make commits valid, all or none, in one transaction with what `beside` writes.

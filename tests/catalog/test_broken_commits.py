@@ -142,3 +142,15 @@ def test_an_instant_is_before_all_tables_of_a_commit_or_after(lake: Lake) -> Non
     ]
     assert dates[0] == dates[1]
     assert len(set(dates[0])) == 2
+
+
+def test_what_is_known_of_metadata_is_what_the_file_says(lake: Lake) -> None:
+    """A commit keeps what it has written, so that nobody needs to parse it."""
+    committer = open_committer(lake, append_both)
+    for name in ("a", "b", "c"):
+        committer.submit(name, 1).result(10)
+    committer.close()
+    for location in lake.metadata_locations().values():
+        known = lake.read_metadata(location)
+        assert known == lake._catalog.read(location)
+        assert known.model_dump_json() == lake._catalog.read(location).model_dump_json()
