@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from catalog.errors import StorageFailed
-from catalog.locks import is_owned, owned
+from catalog.locks import is_owned, owned, storage_error
 from catalog.scratch import scratch
 
 # What prometheus_client looks at, too.
@@ -39,9 +39,12 @@ def shared_folder() -> Generator[Path]:
     is such a folder. Raises StorageFull, StorageFailed.
     """
     parent = (MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())) / f"finlake-{os.getuid()}"
-    parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error) from error
     if parent.is_symlink() or parent.stat().st_uid != os.getuid():
-        raise StorageFailed(f"{parent} belongs to another user.", "Remove it.")
+        raise StorageFailed(f"The folder {parent} belongs to somebody else.", "Remove it.")
     with scratch(parent) as folder:
         folder.mkdir()
         (folder / SINCE).touch()
