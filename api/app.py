@@ -19,6 +19,7 @@ from api import logging
 from api.answers import Answers
 from api.compression import Compressed
 from api.config import Settings
+from api.debts import DebtWatch
 from api.front import Front
 from api.graphql.router import graphql_routes
 from api.ingest.batch import Batch
@@ -26,16 +27,17 @@ from api.ingest.outcome import Outcome
 from api.ingest.prepare import Preparer
 from api.ingest.router import ingest_router
 from api.ingest.service import IngestService
-from api.keeping import Keeping
+from api.keeping import utc_now
 from api.limits import Limits
-from api.merges import Merges
+from api.metrics import Metrics
 from api.odata.router import odata_routes
-from api.operations import Metrics, Observed, operations_router
+from api.operations import Observed, operations_router
 from api.parameters import check_names
 from api.problems import Problem, problem_from
+from api.processes import Processes, Role
 from api.reading import Reader
 from api.sql.router import sql_router
-from api.upkeep import KEEPING_LOCK_FILE, Every, Upkeep
+from api.upkeep import Upkeep
 from catalog.batches import BatchLog
 from catalog.commit import Committer
 from catalog.errors import CatalogError
@@ -66,42 +68,43 @@ LINKS = {
 class Services:
     """What the doors share, in the order it is closed."""
 
-    upkeep: Upkeep
-    keeping: Upkeep
-    merges: Merges
+    watching: Upkeep
+    debt: DebtWatch
     committer: Committer[Batch, Outcome]
     batches: BatchLog
     database: Database
     points: Database
     lake: Lake
     engine: Engine
+    metrics: Metrics
 
     def close(self) -> None:
-        """Break off merges, finish what is queued, then let go. Blocks."""
-        self.merges.stop()
-        self.upkeep.close()
-        self.keeping.close()
+        """Finish what is queued, then let go. Blocks."""
+        self.watching.close()
         self.committer.close()
         self.database.close()
         self.points.close()
         self.lake.close()
 
 
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.datetime] = utc_now) -> Services:
-    """Open the lake and what reads and writes it. `clock` gives the present instant in UTC."""
+def open_services(
+    settings: Settings,
+    limits: Limits,
+    clock: Callable[[], dt.datetime] = utc_now,
+    processes: Processes | None = None,
+) -> Services:
+    """Open the lake and what reads and writes it. `clock` gives the present instant in UTC, `processes` are those that
+    count together with this one."""
     lake = open_lake(settings.data_dir, MODEL, settings.partition_width)
     snapshots = Snapshots(lake)
+    metrics = Metrics(processes)
     database = Database(
         DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
     )
     points = Database(
         DatabaseSettings(lake.data_dir, 1, settings.points_memory, limits.query_time_ms_max, keeps_order=True)
     )
-    batches = BatchLog(lake, snapshots, clock)
+    batches = BatchLog(lake, clock)
     committer = Committer(
         lake,
         snapshots,
@@ -111,35 +114,22 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
         pending_bytes_max=limits.pending_bytes_max,
         writer_threads=settings.writer_threads,
     )
-    merges = Merges(lake, snapshots, settings, limits, clock)
-    upkeep = Upkeep(lake.data_dir, (merges,), watch=merges.look)
-    # A thread of its own: a long merge would let snapshots pile up, and with them what a commit costs.
-    keeping = Upkeep(
-        lake.data_dir, _keeping_passes(lake, batches, settings, limits, clock), lock_file=KEEPING_LOCK_FILE
-    )
+    debt = DebtWatch(snapshots, metrics.set_debt)
+    watching = Upkeep((debt.look,))
     if settings.maintenance:
-        upkeep.start()
-        keeping.start()
+        watching.start()
     engine = Engine(snapshots, database, points)
-    return Services(upkeep, keeping, merges, committer, batches, database, points, lake, engine)
-
-
-def _keeping_passes(
-    lake: Lake, batches: BatchLog, settings: Settings, limits: Limits, clock: Callable[[], dt.datetime]
-) -> tuple[Every, ...]:
-    keeping = Keeping(lake, batches, settings, limits, clock)
-    return (
-        Every(settings.expiry_seconds, keeping.expire),
-        Every(settings.sweep_seconds, keeping.sweep),
-        Every(settings.sweep_seconds, keeping.forget),
-    )
+    return Services(watching, debt, committer, batches, database, points, lake, engine, metrics)
 
 
 def create_app() -> Front:
-    """The service as its environment sets it: what the server starts."""
-    settings, limits = Settings(), Limits()
+    """The service as its environment sets it: what the server starts in each worker."""
+    settings, limits, processes = Settings(), Limits(), Processes.here()
     logging.configure(settings)
-    return build_app(settings, limits, open_services(settings, limits))
+    settings, limits = settings.of_worker(), limits.of_worker(settings.workers)
+    app = build_app(settings, limits, open_services(settings, limits, processes=processes))
+    processes.join(Role.WORKER)
+    return app
 
 
 def build_app(settings: Settings, limits: Limits, services: Services) -> Front:
@@ -154,16 +144,18 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> Front:
 
     app = FastAPI(title="finlake", version=VERSION, lifespan=lifespan, redirect_slashes=False)
     reader = Reader(services.engine, limits)
+    metrics = services.metrics
     writer = IngestService(
-        services.committer, services.batches, limits, lambda: services.merges.figures.partition_files_max
+        services.committer,
+        services.batches,
+        limits,
+        lambda: services.debt.figures.partition_files_max,
+        metrics.pending.inc,
     )
-    metrics = Metrics(lambda: services.committer.pending_bytes, lambda: services.merges.figures)
     app.add_middleware(Compressed)
     app.add_middleware(Observed, metrics=metrics)
     app.include_router(ingest_router(writer, limits))
-    app.include_router(
-        operations_router(reader, services.committer, (services.upkeep, services.keeping), metrics, VERSION)
-    )
+    app.include_router(operations_router(reader, services.committer, metrics, settings, VERSION))
     app.router.routes.extend(odata_routes(reader, limits, settings))
     app.router.routes.extend(graphql_routes(reader, writer, limits, settings))
     app.include_router(sql_router(reader, limits))

@@ -27,6 +27,7 @@ from api.row_files import Layout, open_rows
 from api.server import PortInUse, local_url, serve
 from api.wire import UnreadableRows
 from api.writing import Failure, Mode
+from catalog.errors import CatalogError
 
 START_SECONDS_MAX = 60.0
 FAILURES_SHOWN_MAX = 20
@@ -243,6 +244,9 @@ def _serve(settings: Settings, with_demo: bool) -> None:
     url = local_url(settings)
     try:
         serve(settings, beside=(lambda: _demo_when_up(url)) if with_demo else None)
+    except CatalogError as error:
+        complaints.print(f"{error.message} {error.hint}")
+        raise typer.Exit(1) from error
     except PortInUse as error:
         complaints.print(f"{error} Stop the program that uses it, or set FINLAKE_PORT to another one.")
         raise typer.Exit(1) from error

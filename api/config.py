@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +15,12 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8001, ge=1, le=65_535, description="Port to listen on.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that answer requests; maintenance has its own.",
+    )
     data_dir: Path = Field(default=Path("data"), description="Folder of the catalog and the tables.")
     partition_width: int = Field(
         default=1,
@@ -30,12 +37,12 @@ class Settings(BaseSettings):
     )
     graphiql: bool = Field(default=True, description="Serve the GraphiQL page to browsers.")
     shutdown_seconds: int = Field(default=30, ge=1, description="Time that a stop leaves to requests and commits.")
-    engine_threads: int = Field(default=2, ge=1, description="Threads of one query.")
+    engine_threads: int = Field(default=2, ge=1, description="Threads of one query; all workers together.")
     engine_memory: str = Field(
-        default="256MB", description="Memory that all queries together may hold, as DuckDB writes it."
+        default="256MB", description="Memory that all queries of all workers together may hold, as DuckDB writes it."
     )
     points_memory: str = Field(
-        default="64MB", description="Memory that queries over few rows may hold beside it, as DuckDB writes it."
+        default="64MB", description="Memory that queries over few rows may hold beside it; all workers together."
     )
     snapshots_kept_min: int = Field(
         default=50, ge=1, description="Newest snapshots that the metadata of each table lists; what commits cost grows."
@@ -60,7 +67,9 @@ class Settings(BaseSettings):
         default=30 * 86_400, ge=0, description="Time that receipts, and so idempotency keys, are on record."
     )
     writer_threads: int = Field(default=4, ge=1, description="Threads that write the files of one commit.")
-    maintenance: bool = Field(default=True, description="Merge files in the background; off leaves it to others.")
+    maintenance: bool = Field(
+        default=True, description="Merge files, and let go of old ones, in the background; off leaves it to others."
+    )
     maintenance_memory: str = Field(
         default="512MB", description="Memory that a background merge may hold, as DuckDB writes it."
     )
@@ -75,3 +84,18 @@ class Settings(BaseSettings):
     history_cut_days: int = Field(
         default=366, ge=0, description="Recent dates, this many days up to twice as many, have base files of their own."
     )
+
+    def of_worker(self) -> Self:
+        """The same for one of the workers: its part of what is said for all of them."""
+        part = {
+            "engine_threads": max(1, self.engine_threads // self.workers),
+            "engine_memory": _part_of(self.engine_memory, self.workers),
+            "points_memory": _part_of(self.points_memory, self.workers),
+        }
+        return self.model_copy(update=part)
+
+
+def _part_of(memory: str, workers: int) -> str:
+    """A text that says no size is left to DuckDB, which complains of it."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(\D*)", memory)
+    return memory if found is None else f"{float(found[1]) / workers:.3f}{found[2]}"

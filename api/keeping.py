@@ -18,6 +18,10 @@ from catalog.iceberg import Lake
 log = structlog.get_logger("finlake.keeping")
 
 
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def retention_of(settings: Settings, limits: Limits) -> Retention:
     """The grace goes beyond the longest query: a read that began before its snapshot expired finds its files."""
     periods = Periods(
@@ -28,11 +32,6 @@ def retention_of(settings: Settings, limits: Limits) -> Retention:
     return Retention(settings.snapshots_kept_min, settings.snapshot_retention_seconds, periods)
 
 
-def expiry_of(lake: Lake, batches: BatchLog, settings: Settings, limits: Limits) -> Expiry:
-    """Before a snapshot goes, the receipts that its summary alone may know of are put on record."""
-    return Expiry(lake, retention_of(settings, limits), before_expiry=lambda _table, _dropped: batches.complete())
-
-
 class Keeping:
     """The passes that let go of what is old: `expire` of snapshots and of the files that only they reached, `sweep` of
     files that a broken-off commit left, `forget` of receipts. For one thread; each says whether it did anything."""
@@ -40,7 +39,7 @@ class Keeping:
     def __init__(
         self, lake: Lake, batches: BatchLog, settings: Settings, limits: Limits, clock: Callable[[], dt.datetime]
     ) -> None:
-        self._expiry = expiry_of(lake, batches, settings, limits)
+        self._expiry = Expiry(lake, retention_of(settings, limits))
         self._batches = batches
         self._receipt_age = dt.timedelta(seconds=settings.receipt_retention_seconds)
         self._receipts_max = limits.receipts_max

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# What a service has so much of, however many its workers are: each has its part.
+OF_ALL_WORKERS = (
+    "pending_bytes_max",
+    "held_points_max",
+    "concurrent_queries_max",
+    "waiting_queries_max",
+    "answers_bytes_max",
+)
 
 
 class Limits(BaseSettings):
@@ -79,3 +90,7 @@ class Limits(BaseSettings):
     sql_tables_max: int = Field(default=16, ge=1, description="Places of one SQL text that name a table.")
     sql_rows_max: int = Field(default=100_000, ge=1, description="Rows of one SQL answer; the others are cut off.")
     sql_answer_bytes_max: int = Field(default=64 * 2**20, ge=1, description="Size of the rows of one SQL answer.")
+
+    def of_worker(self, workers: int) -> Self:
+        """The same for one of so many workers; nothing that must be one at least becomes none."""
+        return self.model_copy(update={name: -(-getattr(self, name) // workers) for name in OF_ALL_WORKERS})

@@ -19,8 +19,8 @@ from api.merges import merge_database
 from api.upkeep import LOCK_FILE
 from catalog.debt import MergeTask, base_tasks
 from catalog.errors import CatalogError
-from catalog.files import owned
 from catalog.iceberg import Lake
+from catalog.locks import owned
 from catalog.maintenance import Merged, bundles, merge, recent_from
 from catalog.model import MODEL
 from catalog.snapshot import Snapshots

@@ -6,17 +6,16 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 
 import structlog
 
 from api.config import Settings
+from api.debts import DebtWatch
 from api.limits import Limits
-from catalog.debt import Debt, Debts, MergeRules, MergeTask, tasks_due
+from catalog.debt import MergeRules, MergeTask, tasks_due
 from catalog.errors import CatalogError
 from catalog.iceberg import Lake
 from catalog.maintenance import Merged, bundles, merge, recent_from
-from catalog.snapshot import Snapshots
 from engine.errors import EngineError
 from engine.execute import Database, DatabaseSettings
 from engine.merge import merging_of
@@ -30,21 +29,7 @@ RESTLESS_SHARE = 0.25
 
 
 class Stopping(Exception):
-    """The service is closing: what was written for the merge is removed."""
-
-
-@dataclass(frozen=True, slots=True)
-class MergeFigures:
-    """The debt of the lake when it was last looked at, and what has been merged since the start."""
-
-    files: int = 0
-    size_bytes: int = 0
-    rows: int = 0
-    oldest_seconds: float = 0.0
-    partition_files_max: int = 0
-    merges: int = 0
-    merged_rows: int = 0
-    merge_seconds: float = 0.0
+    """The process is closing: what was written for the merge is removed."""
 
 
 def rest_share(files: int, files_max: int) -> float:
@@ -65,40 +50,41 @@ def merge_database(lake: Lake, limits: Limits, threads: int, memory: str) -> Dat
 
 
 class Merges:
-    """The pass that pays debts off. `clock` gives the present instant in UTC, `monotonic` seconds that nobody sets.
+    """The pass that pays debts off. `count` is told of each bundle that is merged: partitions, rows, seconds. `clock`
+    gives the present instant in UTC, `monotonic` seconds that nobody sets.
 
-    One thread calls it; `figures` may be read from any.
+    One thread calls it, and looks through the `watch`.
     """
 
     def __init__(
         self,
         lake: Lake,
-        snapshots: Snapshots,
+        watch: DebtWatch,
         settings: Settings,
         limits: Limits,
+        count: Callable[[int, int, float], object],
         clock: Callable[[], dt.datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lake = lake
-        self._snapshots = snapshots
+        self._watch = watch
         self._settings = settings
         self._limits = limits
+        self._count = count
         self._clock = clock
         self._monotonic = monotonic
         self._rules = merge_rules(settings)
-        self._debts = Debts()
         self._failed: frozenset[tuple[str, str | None]] = frozenset()
         self._database: Database | None = None
         self._stopping = threading.Event()
         self._part_began = 0.0
-        self.figures = MergeFigures()
 
     def __call__(self) -> bool:
         """Run what is due, the greatest debt first; whether anything was.
 
         Where some merges fail, the others run nevertheless, and the last error is raised in the end.
         """
-        tasks = tasks_due(self._snapshots.current(), self.look(), self._rules, self._failed)
+        tasks = tasks_due(self._watch.snapshots.current(), self._watch.look(), self._rules, self._failed)
         if not tasks or self._stopping.is_set():
             return False
         database = merge_database(self._lake, self._limits, 1, self._settings.maintenance_memory)
@@ -108,23 +94,10 @@ class Merges:
         finally:
             self._database = None
             database.close()
-        self.look()
+        self._watch.look()
         if errors:
             raise errors[-1]
         return True
-
-    def look(self) -> tuple[Debt, ...]:
-        """The debts of the newest snapshot; the figures are set by them."""
-        debts = self._debts.at(self._snapshots.current(), self._monotonic())
-        self.figures = replace(
-            self.figures,
-            files=sum(debt.files for debt in debts),
-            size_bytes=sum(debt.size_bytes for debt in debts),
-            rows=sum(debt.rows for debt in debts),
-            oldest_seconds=max((debt.age_seconds for debt in debts), default=0.0),
-            partition_files_max=max((debt.stacked_files for debt in debts), default=0),
-        )
-        return debts
 
     def stop(self) -> None:
         """Break off the merge that runs, from another thread; its output is removed."""
@@ -153,25 +126,21 @@ class Merges:
             self._failed |= places
             return error
         self._failed -= places
-        self._count(merged, self._monotonic() - began)
+        self._tell(merged, self._monotonic() - began)
         return None
 
     def _between(self) -> None:
         """Look again at what came meanwhile, and rest. Raises Stopping."""
-        self.look()
+        self._watch.look()
         spent = self._monotonic() - self._part_began
-        if self._stopping.wait(spent * rest_share(self.figures.partition_files_max, self._limits.debt_files_max)):
+        if self._stopping.wait(
+            spent * rest_share(self._watch.figures.partition_files_max, self._limits.debt_files_max)
+        ):
             raise Stopping
         self._part_began = self._monotonic()
 
-    def _count(self, merged: tuple[Merged, ...], seconds: float) -> None:
+    def _tell(self, merged: tuple[Merged, ...], seconds: float) -> None:
         done = [each for each in merged if not each.outdated]
         rows = sum(each.rows_before for each in done)
-        known = self.figures
-        self.figures = replace(
-            known,
-            merges=known.merges + len(done),
-            merged_rows=known.merged_rows + rows,
-            merge_seconds=known.merge_seconds + seconds,
-        )
+        self._count(len(done), rows, seconds)
         log.info("merged", partitions=len(done), outdated=len(merged) - len(done), rows=rows, seconds=round(seconds, 3))

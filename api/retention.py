@@ -13,16 +13,14 @@ from rich.console import Console
 
 from api import logging
 from api.config import Settings
-from api.keeping import expiry_of
+from api.keeping import retention_of
 from api.limits import Limits
 from api.verification import verify
-from catalog.batches import BatchLog
 from catalog.errors import CatalogError
-from catalog.expiry import Pass
+from catalog.expiry import Expiry, Pass
 from catalog.iceberg import Lake
 from catalog.ledger import Tag
 from catalog.model import MODEL
-from catalog.snapshot import Snapshots
 from catalog.tags import Tags
 from engine.errors import EngineError
 
@@ -31,8 +29,7 @@ complaints = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 
 
 def _expire(lake: Lake, settings: Settings, limits: Limits, *, dry_run: bool) -> None:
-    batches = BatchLog(lake, Snapshots(lake), lambda: dt.datetime.now(dt.UTC))
-    expiry = expiry_of(lake, batches, settings, limits)
+    expiry = Expiry(lake, retention_of(settings, limits))
     done = expiry.preview() if dry_run else expiry.run(sweep=True)
     if done is None:
         complaints.print("Nothing was done: another process drops snapshots, or makes a tag, at this moment.")

@@ -1,7 +1,7 @@
-"""The maintenance threads: passes over the lake, now and then, beside the service's own work.
+"""Threads that run passes over the lake, now and then.
 
-A pass is a function that does what is due and says whether it did anything. Of several processes on one data folder the
-one that holds a lock works; each takes it for one round, so that losing it costs nothing.
+A pass is a function that does what is due. Where passes are for one process alone of
+all on a data folder, the one that holds a lock works; each takes it for one round, so that losing it costs nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import atexit
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import structlog
 
 from catalog.commit import EXIT_SECONDS_MAX
 from catalog.errors import CatalogError
-from catalog.files import owned
+from catalog.locks import owned
 
 log = structlog.get_logger("finlake.upkeep")
 
@@ -25,7 +26,7 @@ KEEPING_LOCK_FILE = "keeping.lock"
 ROUND_SECONDS = 1.0
 BACK_OFF_SECONDS_MAX = 60.0
 
-Pass = Callable[[], bool]
+Pass = Callable[[], object]
 
 
 class Every:
@@ -37,7 +38,7 @@ class Every:
         self._monotonic = monotonic
         self._next = monotonic() + seconds
 
-    def __call__(self) -> bool:
+    def __call__(self) -> object:
         if self._monotonic() < self._next:
             return False
         self._next = self._monotonic() + self._seconds
@@ -45,23 +46,21 @@ class Every:
 
 
 class Upkeep:
-    """Owns the maintenance thread: every `round_seconds` it runs the passes in their order, until it is closed.
+    """Owns a thread: every `round_seconds` it runs the passes in their order, until it is closed; where a lock file is
+    given, as long as no other process holds it.
 
-    Rounds go by time alone: then they see what any process has committed. `watch` is called in each round, whether or
-    not this process is the one that works. Whatever a pass raises is logged, and the next round then waits longer.
+    Rounds go by time alone: then they see what any process has committed. Whatever a pass raises is logged, and the
+    next round then waits longer.
     """
 
     def __init__(
         self,
-        data_dir: Path,
         passes: Sequence[Pass],
-        watch: Callable[[], object] = lambda: None,
+        lock_path: Path | None = None,
         round_seconds: float = ROUND_SECONDS,
-        lock_file: str = LOCK_FILE,
     ) -> None:
-        self._lock_path = data_dir / lock_file
+        self._lock_path = lock_path
         self._passes = passes
-        self._watch = watch
         self._round_seconds = round_seconds
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="finlake-upkeep", daemon=True)
@@ -93,9 +92,8 @@ class Upkeep:
     def _round(self) -> bool:
         """Whether every pass went well."""
         try:
-            with owned(self._lock_path, wait=False) as mine:
-                works = (self._watch, *(self._passes if mine else ()))
-                went_well = [self._went_well(each) for each in works]
+            with owned(self._lock_path, wait=False) if self._lock_path else nullcontext(enter_result=True) as mine:
+                went_well = [self._went_well(each) for each in self._passes if mine]
                 return all(went_well)
         except CatalogError as error:
             log.exception("maintenance_failed", exc_info=error)

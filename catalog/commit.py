@@ -2,8 +2,8 @@
 
 What is decided about a batch (what is new, what is unchanged) is a decision about the state it is committed on. So
 `prepare` runs on a snapshot, and the commit goes through only where that snapshot is still the head; where another
-process was faster, all is prepared again on the new head. Tables are committed in the model's order, so that no
-reader sees a point of an unknown series. A crash loses the queue, which is right: nobody was told that it is stored.
+process was faster, all is prepared again on the new head. All tables are committed together, and the record of the
+batches with them (`catalog.joint`). A crash loses the queue, which is right: nobody was told that it is stored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import atexit
 import random
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,17 +19,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import pyarrow as pa
-from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.table import Table as IcebergTable
+from sqlalchemy import Connection
 
-from catalog.batches import BatchLog, BatchRecord, summary_of
-from catalog.data_files import COMMIT_ID, FileTransaction, WrittenFile, data_files, landed
-from catalog.errors import CatalogError, CommitFailed, CommitUnknown, Overloaded, ShuttingDown
-from catalog.iceberg import Lake, translated
-from catalog.ledger import AFTER
-from catalog.model import Table
-from catalog.snapshot import LakeSnapshot, Snapshots, token_of
-from catalog.staging import check_staged, discard, stage
+from catalog.batches import BatchLog, BatchRecord
+from catalog.errors import CatalogError, CommitFailed, Overloaded, ShuttingDown
+from catalog.iceberg import Lake
+from catalog.joint import Conflict, append_rows
+from catalog.snapshot import LakeSnapshot, Snapshots
 
 ATTEMPTS_MAX = 30
 WAIT_SECONDS_MIN = 0.01
@@ -68,23 +63,6 @@ class _Waiting(Generic[B, R]):
     batch: B
     size_bytes: int
     future: Future[Committed[R]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    """Files for one commit, and the Table that was loaded for it: it pins the head that the commit goes upon."""
-
-    table: Table
-    target: IcebergTable
-    files: tuple[WrittenFile, ...]
-
-    @property
-    def locations(self) -> tuple[str, ...]:
-        return tuple(file.location for file in self.files)
-
-
-class _Conflict(Exception):
-    """Another process has moved a table's head: prepare again."""
 
 
 class Committer(Generic[B, R]):
@@ -195,106 +173,22 @@ class Committer(Generic[B, R]):
                 waiting.future.set_result(Committed(outcome, token))
 
     def _commit(self, batches: Sequence[B]) -> tuple[str, Sequence[R]]:
-        stored: list[str] = []
-        try:
-            return self._attempts(batches, stored)
-        except Exception as error:
-            if not stored or isinstance(error, CommitUnknown):
-                raise
-            raise CommitUnknown(f"The commit broke off after {', '.join(stored)} was stored.") from error
-
-    def _attempts(self, batches: Sequence[B], stored: list[str]) -> tuple[str, Sequence[R]]:
-        """`stored` is told the tables that something was appended to, also where this raises in the end."""
         for attempt in range(ATTEMPTS_MAX):
             try:
                 with self._lake.turns.mine():
-                    return self._attempt(batches, stored)
-            except _Conflict:
+                    return self._attempt(batches)
+            except Conflict:
                 longest = min(WAIT_SECONDS_MIN * 2**attempt, WAIT_SECONDS_MAX)
                 time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - spreads rivals, guards nothing
         raise CommitFailed(f"Other writers were faster {ATTEMPTS_MAX} times.")
 
-    def _attempt(self, batches: Sequence[B], stored: list[str]) -> tuple[str, Sequence[R]]:
-        """Raises _Conflict."""
+    def _attempt(self, batches: Sequence[B]) -> tuple[str, Sequence[R]]:
+        """Raises Conflict."""
         snapshot = self._snapshots.current()
         prepared = self._prepare(snapshot, batches)
-        before = len(stored)
-        token = self._append_all(snapshot, prepared, stored)
-        self._record(prepared, token, is_stored=len(stored) > before)
+
+        def record(connection: Connection, token: str) -> None:
+            self._batches.record(connection, prepared.records, token)
+
+        token = append_rows(self._lake, snapshot, prepared.rows, self._writers, record)
         return token, prepared.outcomes
-
-    def _record(self, prepared: Prepared[R], token: str, *, is_stored: bool) -> None:
-        """Put the batches on record. Where something was stored, a failure of that is no failure of the commit: the
-        snapshot's summary names the batches with a key."""
-        try:
-            self._batches.record(prepared.records, token)
-        except CatalogError:
-            if not is_stored:
-                raise
-
-    def _append_all(self, snapshot: LakeSnapshot, prepared: Prepared[R], stored: list[str]) -> str:
-        """Append to each table that has rows; the token of the state after that. Raises _Conflict."""
-        ids = {name: table.id for name, table in snapshot.tables.items()}
-        waiting = self._stage_all(snapshot, prepared)
-        try:
-            while waiting:
-                staged = waiting.popleft()
-                # The last commit completes the batches, so it is the one that names them.
-                properties = {} if waiting else summary_of(prepared.records)
-                ids[staged.table.name] = self._append(staged, {AFTER: token_of(ids), **properties})
-                stored.append(staged.table.name)
-        finally:
-            for staged in waiting:
-                discard(self._lake.io, staged.locations)
-        return token_of(ids)
-
-    def _stage_all(self, snapshot: LakeSnapshot, prepared: Prepared[R]) -> deque[_Staged]:
-        """The files of all tables, before the first commit: a full disk then stops all of it, not the second half."""
-        staged: deque[_Staged] = deque()
-        try:
-            for table in self._lake.model.tables:
-                rows = prepared.rows.get(table.name)
-                if rows is not None and rows.num_rows:
-                    staged.append(self._stage(table, rows, snapshot.tables[table.name].id))
-        except BaseException:
-            for earlier in staged:
-                discard(self._lake.io, earlier.locations)
-            raise
-        return staged
-
-    def _stage(self, table: Table, rows: pa.Table, expected_head: int) -> _Staged:
-        target = self._lake.load(table)
-        if (target.metadata.current_snapshot_id or 0) != expected_head:
-            raise _Conflict
-        return _Staged(table, target, stage(table, rows, target, self._writers, self._lake.members))
-
-    def _append(self, staged: _Staged, properties: Mapping[str, str]) -> int:
-        """Append files in one commit upon the head they were staged for; the new snapshot's id. Raises _Conflict."""
-        target = staged.target
-        commit_id = str(uuid.uuid4())
-        try:
-            with translated():
-                _append_files(target, staged.files, {**properties, COMMIT_ID: commit_id})
-        except CommitFailedException as error:
-            discard(target.io, staged.locations)
-            raise _Conflict from error
-        except Exception as error:  # noqa: BLE001 - whatever it was, the commit may have landed
-            return self._resolve(staged, commit_id, error)
-        return target.metadata.current_snapshot_id or 0
-
-    def _resolve(self, staged: _Staged, commit_id: str, error: Exception) -> int:
-        """After a failure whose outcome is not known: the id of the snapshot if it landed, else the error."""
-        snapshot_id = landed(self._lake, staged.table, commit_id)
-        if snapshot_id is None:
-            discard(self._lake.io, staged.locations)
-            raise error
-        return snapshot_id
-
-
-def _append_files(target: IcebergTable, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:
-    """One commit of staged files, on a Table that was loaded for it and is dropped after it."""
-    with FileTransaction(target) as transaction:
-        with transaction.update_snapshot(snapshot_properties=properties).merge_append() as append:
-            for data_file in data_files(transaction.table_metadata, files):
-                append.append_data_file(data_file)
-        check_staged(target.io, files)

@@ -15,8 +15,8 @@ from pyiceberg.transforms import TruncateTransform
 
 from catalog.alter import Change, alter
 from catalog.errors import SchemaMismatch
-from catalog.files import exclusive
 from catalog.iceberg import Lake, metrics_properties
+from catalog.locks import exclusive
 from catalog.model import Column, Table, Tables
 from catalog.schemas import ICEBERG_TYPES
 from catalog.shapes import UPDATE_HINT, is_present, misfit, partition_width

@@ -12,9 +12,8 @@ them. A crash between the two leaves too much in the queue, which the next pass 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
@@ -31,16 +30,13 @@ from pyiceberg.table.update import (
 from typing_extensions import override
 
 from catalog.alter import Change, alter
-from catalog.files import owned
 from catalog.garbage import Garbage, Periods
 from catalog.iceberg import Lake
 from catalog.ledger import LOCK_FILE, Ledger, Witness, kept_of, witnessed
+from catalog.locks import owned
 from catalog.model import Table
 from catalog.reach import Reach
 from catalog.tags import snapshot_ids, undo_unready
-
-# Told of the snapshots of a table before they are dropped, with their summaries; it may be told of them again.
-BeforeExpiry: TypeAlias = Callable[[Table, tuple[Snapshot, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +67,9 @@ class Pass:
 class Expiry:
     """For one thread. A pass costs little where nothing is due; the sweep for orphans lists every file."""
 
-    def __init__(
-        self,
-        lake: Lake,
-        retention: Retention,
-        *,
-        before_expiry: BeforeExpiry | None = None,
-        witness: Witness = witnessed,
-    ) -> None:
+    def __init__(self, lake: Lake, retention: Retention, *, witness: Witness = witnessed) -> None:
         self._lake = lake
         self._retention = retention
-        self._before_expiry = before_expiry
         self._ledger = Ledger(lake, witness)
         self._reach = Reach(lake)
         self._garbage = Garbage(lake, self._ledger, self._reach, retention.periods)
@@ -130,8 +118,6 @@ class Expiry:
         """How many snapshots were dropped, and how many files were queued."""
         dropped, files = self._due(self._lake.load(table), table)
         if dropped:
-            if self._before_expiry is not None:
-                self._before_expiry(table, dropped)
             self._ledger.retire(table, map(kept_of, dropped), files, age)
             alter(self._lake, table, _dropping(frozenset(snapshot.snapshot_id for snapshot in dropped)))
         return len(dropped), len(files)

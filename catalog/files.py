@@ -8,13 +8,9 @@ files pass through untouched.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import io
 import os
-import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import cast
@@ -23,11 +19,7 @@ from pyiceberg.io import OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from typing_extensions import override
 
-from catalog.errors import CatalogError, StorageFailed, StorageFull
-
 BUFFER_BYTES = 2**20
-EXCLUSIVE_SECONDS_MAX = 60.0
-POLL_SECONDS = 0.01
 
 # Directories of which this process knows that they survive a power cut.
 _durable: set[Path] = set()
@@ -101,64 +93,6 @@ def _doubtful(directory: Path) -> list[Path]:
     chain = [directory, *directory.parents]
     known = next((position for position, each in enumerate(chain) if each in _durable and each.exists()), None)
     return chain[:known] if known is not None else list(takewhile(lambda each: not each.exists(), chain))
-
-
-@contextmanager
-def exclusive(directory: Path) -> Generator[None]:
-    """Waits until no other process or thread is inside, on one host. A crash lets the next one in.
-
-    Raises StorageFull, StorageFailed, the latter also where one inside stands still.
-    """
-    deadline = time.monotonic() + EXCLUSIVE_SECONDS_MAX
-    with _opened(directory, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
-        while not _locked(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            if time.monotonic() >= deadline:
-                raise StorageFailed(
-                    f"Another process has been opening the data folder for {EXCLUSIVE_SECONDS_MAX:.0f} s.",
-                    "See whether it hangs; once it has ended, start again.",
-                )
-            time.sleep(POLL_SECONDS)
-        yield
-
-
-@contextmanager
-def owned(path: Path, *, wait: bool) -> Generator[bool]:
-    """Whether this is the one owner of a file while inside; without `wait` it is not where another one is.
-
-    A crash lets the next one in. Raises StorageFull, StorageFailed.
-    """
-    # Read-only, so that the lock of another user will do: a command may be run as root beside the service.
-    with _opened(path, os.O_RDONLY | os.O_CREAT) as descriptor:
-        yield _locked(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-@contextmanager
-def _opened(path: Path, flags: int) -> Generator[int]:
-    try:
-        descriptor = os.open(path, flags, 0o644)
-    except OSError as error:
-        raise storage_error(error) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int, how: int) -> bool:
-    try:
-        fcntl.flock(descriptor, how)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise storage_error(error) from error
-    return True
-
-
-def storage_error(error: OSError) -> CatalogError:
-    """What an error of the file system means, where it is no missing file."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull("The data volume is full.")
-    return StorageFailed(f"The file system failed: {error.strerror or type(error).__name__}.")
 
 
 def fsync_directory(directory: Path) -> None:

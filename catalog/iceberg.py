@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,11 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from catalog.errors import CatalogError, StorageDamaged, StorageFailed, StorageFull
-from catalog.files import DurableFileIO, exclusive, make_durable_directory, make_durable_root, storage_error
+from catalog.files import DurableFileIO, make_durable_directory, make_durable_root
+from catalog.locks import exclusive, storage_error
 from catalog.members import Members
 from catalog.model import Column, Table, Tables
 from catalog.shapes import iceberg_schema, partition_spec
-from catalog.sql_catalog import ParsedOnceCatalog
+from catalog.sql_catalog import ParsedOnceCatalog, Swap
 from catalog.turns import Turns
 from catalog.watch import CatalogWatch
 
@@ -111,6 +112,11 @@ class Lake:
         )
         with translated(), self._catalog.engine.connect() as connection:
             return {name: location or "" for name, location in connection.execute(statement)}
+
+    def swap(self, swaps: Sequence[Swap], beside: Callable[[Connection], None]) -> None:
+        """Make commits that are written valid, all or none, in one transaction with what `beside` writes to the
+        catalog's database. Raises CommitFailedException where another commit of one of the tables was faster."""
+        self._catalog.swap(swaps, beside)
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:

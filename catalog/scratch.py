@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from catalog.files import owned, storage_error
+from catalog.locks import owned, storage_error
 
 LOCK_SUFFIX = ".lock"
 

@@ -144,16 +144,6 @@ class Snapshots:
             self._newest = _Newest(self._refreshed, self._read(ids))
             return self._newest.state
 
-    def summaries(self, name: str) -> Mapping[int, str]:
-        """A property of the snapshots on record, by snapshot id, as the newest state that was read knows them."""
-        with self._lock:
-            return {
-                snapshot.snapshot_id: snapshot.summary.additional_properties[name]
-                for known in self._metadata.values()
-                for snapshot in known.metadata.snapshots
-                if snapshot.summary is not None and name in snapshot.summary.additional_properties
-            }
-
     def at(self, name: str) -> LakeSnapshot:
         """The state that a token, a tag or an instant names. Raises UnknownSnapshot, SnapshotExpired."""
         with self._lock:

@@ -16,9 +16,9 @@ from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
 
 from catalog.alter import Change, alter
 from catalog.errors import AlreadyExists, InvalidTag, UnknownSnapshot
-from catalog.files import owned
 from catalog.iceberg import Lake
 from catalog.ledger import LOCK_FILE, Ledger, Tag
+from catalog.locks import owned
 from catalog.snapshot import Snapshots
 from catalog.travel import is_tag_name
 

@@ -11,20 +11,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from catalog.files import owned
+from catalog.locks import owned
 
 LOCK_FILE = "commit.lock"
+NEXT_FILE = "commit-next.lock"
 THREAD_SECONDS_MAX = 10.0
 PROCESS_SECONDS_MAX = 2.0
 POLL_SECONDS = 0.002
 
 
 class Turns:
-    """First come, first served among threads; among processes whoever finds the lock free. Whoever has waited too long
-    for one that stands still goes on: that is a race again, and no more."""
+    """First come, first served among threads; of processes none has two turns while another one waits, as far as a lock
+    that is looked at now and then can tell. Whoever has waited too long for one that stands still goes on: that is a
+    race again, and no more."""
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Turns:
         process_seconds_max: float = PROCESS_SECONDS_MAX,
     ) -> None:
         self._lock_path = data_dir / LOCK_FILE
+        self._next_path = data_dir / NEXT_FILE
         self._thread_seconds_max = thread_seconds_max
         self._process_seconds_max = process_seconds_max
         self._is_patient = True
@@ -63,10 +66,21 @@ class Turns:
     def _before_other_processes(self) -> Generator[None]:
         """One that stands still is waited for once, not at every turn."""
         deadline = time.monotonic() + (self._process_seconds_max if self._is_patient else 0)
-        while True:
-            with owned(self._lock_path, wait=False) as mine:
-                if mine or time.monotonic() >= deadline:
-                    self._is_patient = mine
-                    yield
-                    return
-            time.sleep(POLL_SECONDS)
+        with ExitStack() as turn:
+            # Whoever has just had the turn would find it free before one that looks now and then: so there is a place
+            # for the next one, which is left only for the turn itself.
+            with _found_free(self._next_path, deadline) as is_next:
+                is_mine = turn.enter_context(_found_free(self._lock_path, deadline))
+            self._is_patient = is_next and is_mine
+            yield
+
+
+@contextmanager
+def _found_free(path: Path, deadline: float) -> Generator[bool]:
+    """Owns a lock as soon as nobody else does; past the deadline it goes on without, and says so."""
+    while True:
+        with owned(path, wait=False) as mine:
+            if mine or time.monotonic() >= deadline:
+                yield mine
+                return
+        time.sleep(POLL_SECONDS)

@@ -1,11 +1,12 @@
-"""The maintenance thread, what it merges, and what happens where merges cannot follow."""
+"""The threads of maintenance, what they merge, and what happens where merges cannot follow."""
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from api.app import build_app
+from api.background import Background, open_background
+from api.debts import DebtFigures, DebtWatch
 from api.limits import Limits
-from api.merges import MergeFigures, Merges, rest_share
+from api.merges import rest_share
+from api.metrics import Metrics
 from api.upkeep import LOCK_FILE, Every, Upkeep
 from catalog.errors import StorageDamaged
-from catalog.files import owned
+from catalog.locks import owned
 from catalog.model import BASE_LEVEL, DELTA_LEVEL
 from engine.query import Query
 from tests.support.warehouse import Warehouse, warehouse
@@ -48,9 +52,15 @@ def levels(lake: Warehouse, table: str = "data_points") -> list[int]:
     return sorted(file.level for file in lake.engine.snapshots.current().tables[table].files)
 
 
-def merges_of(lake: Warehouse, monotonic: Callable[[], float] = time.monotonic) -> Merges:
-    services = lake.services
-    return Merges(services.lake, lake.engine.snapshots, lake.settings, lake.limits, lake.clock, monotonic)
+@contextmanager
+def in_the_background(lake: Warehouse) -> Iterator[Background]:
+    """What the maintenance process does, over a lake that is open already."""
+    background = open_background(lake.settings, lake.limits, Metrics(), lake.clock)
+    background.start()
+    try:
+        yield background
+    finally:
+        background.close()
 
 
 def data_files(lake: Warehouse) -> set[Path]:
@@ -69,7 +79,7 @@ def test_the_thread_survives_what_a_pass_raises_and_stops_at_once(tmp_path: Path
         calls.append("bad")
         raise ValueError("a pass that fails")
 
-    upkeep = Upkeep(tmp_path, (bad, lambda: calls.append("good") is None), round_seconds=0.01)
+    upkeep = Upkeep((bad, lambda: calls.append("good")), round_seconds=0.01)
     upkeep.start()
     until(lambda: calls.count("good") >= 3)
     assert upkeep.alive
@@ -80,18 +90,19 @@ def test_the_thread_survives_what_a_pass_raises_and_stops_at_once(tmp_path: Path
     assert calls.count("bad") == calls.count("good")
 
 
-def test_one_process_works_and_all_watch(tmp_path: Path) -> None:
-    worked, watched = threading.Event(), threading.Event()
-    upkeep = Upkeep(tmp_path, (lambda: worked.set() is None,), watch=watched.set, round_seconds=0.01)
-    with owned(tmp_path / LOCK_FILE, wait=False) as mine:
+def test_of_several_processes_one_works(tmp_path: Path) -> None:
+    looked, worked = threading.Event(), threading.Event()
+    lock = tmp_path / LOCK_FILE
+    everywhere, here = Upkeep((looked.set,), round_seconds=0.01), Upkeep((worked.set,), lock, round_seconds=0.01)
+    with owned(lock, wait=False) as mine:
         assert mine
-        upkeep.start()
-        until(watched.is_set)
-        watched.clear()
-        until(watched.is_set)
-        assert not worked.is_set()
+        here.start()
+        everywhere.start()
+        until(looked.is_set)
+        assert not worked.wait(0.1)
     until(worked.is_set)
-    upkeep.close()
+    for upkeep in (here, everywhere):
+        upkeep.close()
 
 
 def test_a_pass_now_and_then() -> None:
@@ -103,9 +114,9 @@ def test_a_pass_now_and_then() -> None:
 
 
 def test_merges_follow_posts_and_age(tmp_path: Path) -> None:
-    now = [0.0]
+    now, counted = [0.0], Metrics()
     with warehouse(tmp_path, delta_files_max=2, base_merge_seconds=100) as lake:
-        merges = merges_of(lake, lambda: now[0])
+        merges, watch = lake.merges(counted.count_merges, lambda: now[0])
         for value in (1, 2):
             post(lake, value)
         assert not merges()
@@ -121,14 +132,14 @@ def test_merges_follow_posts_and_age(tmp_path: Path) -> None:
         assert levels(lake) == [BASE_LEVEL]
         assert not merges()
         assert [row["value"] for row in lake.rows(Query("data_points"))] == [4]
-        assert (merges.figures.files, merges.figures.rows, merges.figures.partition_files_max) == (0, 0, 0)
-        assert merges.figures.merges >= 2
+        assert watch.figures == DebtFigures()
+        assert counted.totals()["merges"] >= 2
 
 
 def test_sustained_posts_leave_few_files(tmp_path: Path) -> None:
     names = [f"S{number}" for number in range(12)]
     with warehouse(tmp_path, delta_files_max=3) as lake:
-        merges = merges_of(lake)
+        merges, _ = lake.merges()
         for value in range(60):
             post(lake, value, *names)
             if value % 2:
@@ -149,7 +160,7 @@ def test_a_partition_that_cannot_be_merged_holds_no_other_up(tmp_path: Path) -> 
         assert len(table.by_partition) == 2
         lost, kept = sorted(table.by_partition, key=str)
         Path(table.by_partition[lost][0].path).unlink()
-        merges = merges_of(lake)
+        merges, _ = lake.merges()
         for _ in range(2):
             with pytest.raises(StorageDamaged):
                 merges()
@@ -161,35 +172,35 @@ def test_a_partition_that_cannot_be_merged_holds_no_other_up(tmp_path: Path) -> 
 def test_a_stopped_merge_leaves_nothing_behind(tmp_path: Path) -> None:
     with warehouse(tmp_path, base_merge_seconds=0) as lake:
         post(lake, 1, "A", "B")
-        merges = merges_of(lake)
+        merges, _ = lake.merges()
         merges.stop()
         assert not merges()
-        before, running = data_files(lake), merges_of(lake)
-        running.look = lambda: running.stop() or Merges.look(running)  # pyright: ignore[reportAttributeAccessIssue]
+        before, (running, watch) = data_files(lake), lake.merges()
+        watch.look = lambda: running.stop() or DebtWatch.look(watch)  # pyright: ignore[reportAttributeAccessIssue]
         assert not running()
         assert data_files(lake) == before
         assert levels(lake) == [0, 0]
 
 
 def test_the_service_merges_by_itself(tmp_path: Path) -> None:
-    with warehouse(tmp_path, maintenance=True, base_merge_seconds=0) as lake:
-        assert lake.services.upkeep.alive
-        for value in range(5):
-            post(lake, value)
-        until(lambda: levels(lake) == [BASE_LEVEL])
-        assert [row["value"] for row in lake.rows(Query("data_points"))] == [4]
-    assert not lake.services.upkeep.alive
+    with warehouse(tmp_path, base_merge_seconds=0) as lake:
+        with in_the_background(lake) as background:
+            assert background.alive
+            for value in range(5):
+                post(lake, value)
+            until(lambda: levels(lake) == [BASE_LEVEL])
+            assert [row["value"] for row in lake.rows(Query("data_points"))] == [4]
+        assert not background.alive
 
 
 def test_the_service_lets_go_of_what_is_old_by_itself(tmp_path: Path) -> None:
     fields = {"expiry_seconds": 0.01, "sweep_seconds": 0.01, "snapshots_kept_min": 1, "receipt_retention_seconds": 0}
-    with warehouse(tmp_path, maintenance=True, base_merge_seconds=900, **fields) as lake:
-        assert lake.services.keeping.alive
+    with warehouse(tmp_path, base_merge_seconds=900, **fields) as lake, in_the_background(lake) as background:
         receipts = [lake.write(document(value)) for value in range(3)]
         lake.clock.set(lake.clock.now.date() + dt.timedelta(days=1))
         until(lambda: all(lake.services.batches.get(receipt.batch_id) is None for receipt in receipts))
         until(lambda: len(lake.services.lake.load(lake.services.lake.model.tables[2]).metadata.snapshots) == 1)
-    assert not lake.services.keeping.alive
+        assert background.alive
 
 
 def test_posts_wait_where_merges_cannot_follow(tmp_path: Path) -> None:
@@ -199,13 +210,13 @@ def test_posts_wait_where_merges_cannot_follow(tmp_path: Path) -> None:
         for value in (1, 2, 3):
             post(lake, value)
         assert client.post("/api/v1/financial-data/bulk", json=document).status_code == 200, "not looked at yet"
-        lake.services.merges.look()
+        lake.services.debt.look()
         refused = client.post("/api/v1/financial-data/bulk", json=document)
         assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (429, "overloaded", "5")
         assert refused.json()["details"] == {"limit": "debt_files_max", "value": 2}
         assert client.get("/odata/DataPoints").status_code == 200
         lake.delta_merge()
-        lake.services.merges.look()
+        lake.services.debt.look()
         assert client.post("/api/v1/financial-data/bulk", json=document).status_code == 200
 
 
@@ -222,7 +233,7 @@ def test_a_post_that_must_wait_is_told_before_its_body_is_read(tmp_path: Path) -
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
     with warehouse(tmp_path) as lake:
-        lake.services.merges.figures = MergeFigures(partition_files_max=lake.limits.debt_files_max + 1)
+        lake.services.debt.figures = DebtFigures(partition_files_max=lake.limits.debt_files_max + 1)
         anyio.run(build_app(lake.settings, lake.limits, lake.services), scope, receive, send)
     assert statuses == [429]
 
@@ -231,13 +242,15 @@ def test_operators_see_the_debt(tmp_path: Path) -> None:
     with warehouse(tmp_path, delta_files_max=1) as lake:
         client = TestClient(build_app(lake.settings, lake.limits, lake.services))
         post(lake, 1)
-        lake.services.merges.look()
+        lake.services.debt.look()
         families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
         assert families["finlake_debt_files"].samples[0].value == 3, "one of each table"
         assert families["finlake_debt_rows"].samples[0].value == 3
         assert families["finlake_merges"].samples[0].value == 0
         post(lake, 2)
-        assert lake.services.merges()
+        merges, _ = lake.merges(lake.services.metrics.count_merges)
+        assert merges()
+        lake.services.debt.look()
         health = client.get("/health/detailed").json()["maintenance"]
         assert (health["alive"], health["merges"], health["merged_rows"]) == (False, 1, 2)
         assert health["partition_files_max"] == 1, "source and series have one fresh file each"

@@ -13,7 +13,6 @@ from api.writing import Receipt
 from catalog.batches import BatchRecord
 
 RECORDED_FAILURES_MAX = 100
-SUMMARISED_FAILURES_MAX = 5
 
 
 def receipt_of(batch: Batch, outcome: Outcome, snapshot: str, failures_max: int) -> Receipt:
@@ -27,11 +26,8 @@ def receipt_of(batch: Batch, outcome: Outcome, snapshot: str, failures_max: int)
 
 def record_of(batch: Batch, outcome: Outcome) -> BatchRecord:
     """What to put on record; the snapshot is not known yet."""
-    texts = [
-        msgspec.json.encode(receipt_of(batch, outcome, "", most)).decode()
-        for most in (RECORDED_FAILURES_MAX, SUMMARISED_FAILURES_MAX)
-    ]
-    return BatchRecord(batch.delivery.id, batch.delivery.fingerprint, *texts)
+    receipt = msgspec.json.encode(receipt_of(batch, outcome, "", RECORDED_FAILURES_MAX)).decode()
+    return BatchRecord(batch.delivery.id, batch.delivery.fingerprint, receipt)
 
 
 def receipt_from(record: BatchRecord, snapshot: str) -> Receipt:

@@ -50,12 +50,15 @@ class IngestService:
         batches: BatchLog,
         limits: Limits,
         debt_files: Callable[[], int] = lambda: 0,
+        pending: Callable[[int], object] = lambda _: None,
     ) -> None:
-        """`debt_files` tells how many files of one partition wait for a merge."""
+        """`debt_files` tells how many files of one partition wait for a merge; `pending` is told by how many bytes what
+        waits for its commit grows or shrinks."""
         self._committer = committer
         self._batches = batches
         self._limits = limits
         self._debt_files = debt_files
+        self._pending = pending
         self._decoders = anyio.CapacityLimiter(DECODERS_MAX)
         self._received_bytes = 0
 
@@ -158,12 +161,15 @@ class IngestService:
         return replace(batch_of(document, delivery, terms.mode, self._limits), changes_only=terms.changes_only)
 
     async def _commit(self, batch: Batch, size_bytes: int) -> Committed[Outcome]:
+        self._pending(size_bytes)
         try:
             return await asyncio.wrap_future(self._committer.submit(batch, size_bytes))
         except Overloaded as error:
             raise _overloaded(error) from error
         except (CatalogError, EngineError) as error:
             raise problem_from(error) from error
+        finally:
+            self._pending(-size_bytes)
 
     def _receipt(self, batch: Batch, committed: Committed[Outcome]) -> Receipt:
         """Raises Problem `rejected_batch` where nothing of the batch could be stored."""

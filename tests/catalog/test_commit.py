@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
-from catalog import commit
-from catalog.commit import Prepared
-from catalog.data_files import WrittenFile, data_files
+from catalog import joint
+from catalog.commit import EXIT_SECONDS_MAX, Prepared
+from catalog.data_files import COMMIT_ID, WrittenFile, data_files
 from catalog.errors import Overloaded, ShuttingDown, StorageFailed
 from catalog.iceberg import Lake
 from catalog.members import Members
@@ -45,7 +45,7 @@ def test_a_shared_table_loses_a_commit_and_ours_does_not(lake: Lake) -> None:
     transaction = shared.transaction()
     append = transaction.update_snapshot().fast_append()
     append.append_data_file(*data_files(shared.metadata, first))
-    commit._append_files(lake.load(DATA_POINTS), acknowledged, {commit.COMMIT_ID: "other"})  # pyright: ignore[reportPrivateUsage]
+    joint._append_files(lake.load(DATA_POINTS), acknowledged, {COMMIT_ID: "other"})  # pyright: ignore[reportPrivateUsage]
     assert stored_ids(Snapshots(lake)) == ids("acknowledged")
     shared.refresh()
     append.commit()
@@ -126,7 +126,7 @@ def test_a_lost_race_prepares_again_on_the_new_head(lake: Lake) -> None:
 
 
 def test_a_race_lost_inside_the_commit_leaves_no_file_behind(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = commit._append_files  # pyright: ignore[reportPrivateUsage]
+    real = joint._append_files  # pyright: ignore[reportPrivateUsage]
     calls: list[dict[str, str]] = []
 
     def append(target: Any, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:
@@ -135,7 +135,7 @@ def test_a_race_lost_inside_the_commit_leaves_no_file_behind(lake: Lake, monkeyp
             raise CommitFailedException("the head moved")
         real(target, files, properties)
 
-    monkeypatch.setattr(commit, "_append_files", append)
+    monkeypatch.setattr(joint, "_append_files", append)
     committer = open_committer(lake)
     committer.submit("a", 1).result(10)
     committer.close()
@@ -145,13 +145,13 @@ def test_a_race_lost_inside_the_commit_leaves_no_file_behind(lake: Lake, monkeyp
 
 
 def test_an_unknown_outcome_is_looked_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = commit._append_files  # pyright: ignore[reportPrivateUsage]
+    real = joint._append_files  # pyright: ignore[reportPrivateUsage]
 
     def append(target: Any, files: tuple[WrittenFile, ...], properties: dict[str, str]) -> None:
         real(target, files, properties)
         raise OSError("the reply was lost")
 
-    monkeypatch.setattr(commit, "_append_files", append)
+    monkeypatch.setattr(joint, "_append_files", append)
     committer = open_committer(lake)
     token = committer.submit("a", 1).result(10).token
     committer.close()
@@ -163,7 +163,7 @@ def test_a_failure_before_the_commit_is_told_and_leaves_nothing(lake: Lake, monk
     def append(*_: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(commit, "_append_files", append)
+    monkeypatch.setattr(joint, "_append_files", append)
     committer = open_committer(lake)
     with pytest.raises(StorageFailed):
         committer.submit("a", 1).result(10)
@@ -233,7 +233,7 @@ def test_a_waiter_that_has_gone_cannot_cancel_its_batch(lake: Lake) -> None:
 @pytest.mark.parametrize("how", LEFT)
 def test_a_process_that_ends_without_closing_does_end(tmp_path: Path, how: str) -> None:
     command = [sys.executable, "-m", "tests.support.left_open", str(tmp_path), how]
-    limit = commit.EXIT_SECONDS_MAX + 25
+    limit = EXIT_SECONDS_MAX + 25
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
     assert (done.returncode, done.stderr) == (3, "")
     if how != "maintenance":

@@ -13,9 +13,9 @@ import pytest
 from catalog import expiry
 from catalog.alter import alter
 from catalog.errors import SnapshotExpired, StorageFailed
-from catalog.files import owned
 from catalog.iceberg import Lake
 from catalog.ledger import LOCK_FILE
+from catalog.locks import owned
 from catalog.model import DATA_POINTS, MODEL, SERIES
 from catalog.snapshot import Snapshots
 from engine.query import Query, View
@@ -156,21 +156,6 @@ def test_commits_under_load_leave_a_bounded_list(lake: Warehouse) -> None:
             keeper.after(1)
         most = max(most, listed(lake)[2])
     assert most <= 5 + 4
-
-
-def test_the_hook_sees_the_snapshots_with_their_summaries_before_they_go(lake: Warehouse) -> None:
-    told: list[tuple[str, int, bool]] = []
-
-    def before(table: Any, snapshots: tuple[Any, ...]) -> None:
-        still = {each.snapshot_id for each in lake.services.lake.load(table).metadata.snapshots}
-        for each in snapshots:
-            has_id = "finlake.commit-id" in each.summary.additional_properties
-            told.append((table.name, each.sequence_number, has_id and each.snapshot_id in still))
-
-    for number in range(4):
-        post(lake, number)
-    Keeper(lake.services.lake, before_expiry=before).after(0)
-    assert told == [("data_points", 2, True), ("data_points", 1, True)]
 
 
 def test_only_one_is_at_it(lake: Warehouse) -> None:

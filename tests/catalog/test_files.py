@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
-from catalog import files
+from catalog import locks
 from catalog.errors import StorageFailed
 from catalog.files import DurableFileIO
 from catalog.iceberg import Lake, translated
@@ -113,8 +113,8 @@ def test_a_folder_with_a_blank_works(tmp_path: Path) -> None:
 def test_an_opening_that_stands_still_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "EXCLUSIVE_SECONDS_MAX", 0.1)
-    with files.exclusive(tmp_path), pytest.raises(StorageFailed, match="has been opening the data folder"):
+    monkeypatch.setattr(locks, "EXCLUSIVE_SECONDS_MAX", 0.1)
+    with locks.exclusive(tmp_path), pytest.raises(StorageFailed, match="has been opening the data folder"):
         Lake(tmp_path, MODEL)
     Lake(tmp_path, MODEL).close()
 

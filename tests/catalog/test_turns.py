@@ -84,6 +84,29 @@ def test_processes_take_turns_too(tmp_path: Path) -> None:
     assert sorted(told) == sorted([0, 1, 2] * 10)
 
 
+def test_a_process_without_a_pause_between_its_turns_leaves_some_to_others(tmp_path: Path) -> None:
+    """Without a place for the next one, the other one finds the lock free by luck alone, or loses its patience."""
+    greedy, other, taken, stopping = Turns(tmp_path), Turns(tmp_path), list[int](), threading.Event()
+
+    def take() -> None:
+        while not stopping.is_set():
+            with greedy.mine():
+                taken.append(1)
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    until(lambda: bool(taken))
+    before = len(taken)
+    for _ in range(5):
+        with other.mine():
+            pass
+    between = len(taken) - before
+    stopping.set()
+    thread.join(30)
+    assert between <= 5 * 3
+
+
 def test_a_process_that_stands_still_is_waited_for_once(tmp_path: Path) -> None:
     still, other = Turns(tmp_path), Turns(tmp_path, process_seconds_max=0.2)
 

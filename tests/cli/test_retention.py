@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from api import logging, retention
 from api.cli import app
-from catalog.files import owned
 from catalog.ledger import LOCK_FILE
+from catalog.locks import owned
 from tests.support.server import running_server
 from tests.support.tree import ROOT
 from tests.support.warehouse import warehouse

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import build_app
-from api.keeping import Keeping
 from api.writing import Receipt
-from catalog.batches import BatchLog
+from catalog.batches import BatchLog, BatchRecord
 from catalog.errors import StorageFailed
 from catalog.identity import series_id
 from engine.query import Query
@@ -98,35 +98,48 @@ def test_it_survives_a_restart(tmp_path: Path) -> None:
         assert values(lake) == [2]
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-def test_a_crash_before_the_record_is_made_up_for_by_the_snapshot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, restarted: bool
-) -> None:
-    def lost(*_: object) -> None:
-        raise StorageFailed("The database is gone.")
+def test_without_its_record_nothing_of_a_batch_is_stored(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it would have stored nothing."""
 
-    with warehouse(tmp_path) as lake:
-        with monkeypatch.context() as patch:
-            patch.setattr(BatchLog, "record", lost)
-            first = write(lake, 1, "k")
-        write(lake, 2, "")
-        if not restarted:
-            assert write(lake, 1, "k").verdicts == first.verdicts
-    with warehouse(tmp_path) as lake:
-        again = write(lake, 1, "k")
-        assert (again.verdicts, again.batch_id, values(lake)) == (first.verdicts, first.batch_id, [2])
-        lake.services.batches.complete()
-        assert lake.services.batches.get(first.batch_id) is not None
-
-
-def test_nothing_to_store_and_no_record_is_an_error(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: object) -> None:
         raise StorageFailed("The database is gone.")
 
     write(lake, 1, "")
-    monkeypatch.setattr(BatchLog, "record", lost)
-    with pytest.raises(Exception, match="storage_failed"):
-        write(lake, 1, "k")
+    before = lake.engine.current()
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchLog, "record", lost)
+        for value in (1, 2):
+            with pytest.raises(Exception, match="storage_failed"):
+                write(lake, value, f"k{value}")
+    assert (lake.engine.current(), values(lake)) == (before, [1])
+    assert len(list(lake.settings.data_dir.rglob("data_points/**/*.parquet"))) == 1
+    assert write(lake, 2, "k2").verdicts.corrected == 1
+
+
+def test_what_another_process_has_recorded_meanwhile_is_not_stored(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one had nothing to store, so no table's head tells of it; here it would be a correction by now."""
+    write(lake, 1, "")
+    first = write(lake, 1, "k")
+    batches, real = lake.services.batches, BatchLog.find
+    record = batches.get(first.batch_id)
+    assert record is not None
+    batches.forget(lake.clock.now + dt.timedelta(days=1), 0)
+    write(lake, 2, "")
+    looked: list[int] = []
+
+    def find(self: BatchLog, ids: Sequence[str]) -> Mapping[str, BatchRecord]:
+        found = real(self, ids)
+        looked.append(len(found))
+        if len(looked) == 1:
+            with lake.services.lake.transaction() as connection:
+                self.record(connection, [record], record.snapshot)
+        return found
+
+    monkeypatch.setattr(BatchLog, "find", find)
+    assert write(lake, 1, "k") == first
+    assert (looked, values(lake)) == ([0, 1], [2])
 
 
 def test_parallel_deliveries_are_one(lake: Warehouse) -> None:
@@ -196,23 +209,6 @@ def test_a_deletion_sent_again_is_found(lake: Warehouse) -> None:
 def test_a_key_must_be_plain(lake: Warehouse, key: str) -> None:
     answer = client_of(lake).post(f"{ROOT}/bulk", json=document(1), headers={"Idempotency-Key": key.encode()})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
-
-
-def test_what_a_snapshot_alone_knew_outlives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lost(*_: object) -> None:
-        raise StorageFailed("The database is gone.")
-
-    with warehouse(tmp_path, snapshots_kept_min=1) as lake:
-        with monkeypatch.context() as patch:
-            patch.setattr(BatchLog, "record", lost)
-            first = write(lake, 1, "k")
-        write(lake, 2, "")
-        services = lake.services
-        keeping = Keeping(services.lake, services.batches, lake.settings, lake.limits, lake.clock)
-        assert keeping.expire()
-        assert (write(lake, 1, "k").verdicts, values(lake)) == (first.verdicts, [2])
-    with warehouse(tmp_path) as lake:
-        assert write(lake, 1, "k").batch_id == first.batch_id
 
 
 def test_records_are_forgotten_by_age_and_by_number(lake: Warehouse) -> None:

@@ -26,10 +26,10 @@ POSTING = (
     "closed manifest list",
     "close metadata",
     "closed metadata",
+    "write iceberg_tables",
+    "write finlake_batches",
     "commit iceberg_tables",
     "committed iceberg_tables",
-    "commit finlake_batches",
-    "committed finlake_batches",
     "reply batch",
 )
 MERGING = (

@@ -16,9 +16,11 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
+from api.upkeep import LOCK_FILE as UPKEEP_LOCK_FILE
 from api.upkeep import Upkeep
 from catalog.errors import StorageFull
-from catalog.files import DurableFile, DurableStream, exclusive, owned
+from catalog.files import DurableFile, DurableStream
+from catalog.locks import exclusive, owned
 from catalog.turns import LOCK_FILE
 from tests.support.keeping import DAY, Keeper, make_old, stored
 from tests.support.posting import ROWS, batches_in, faults
@@ -66,9 +68,9 @@ def test_maintenance_that_finds_no_space_for_its_lock(tmp_path: Path, monkeypatc
                 refused.set()
             return went_well
 
-    upkeep = Told(tmp_path, (lambda: worked.set() is None,), round_seconds=0.01)
+    upkeep = Told((worked.set,), tmp_path / UPKEEP_LOCK_FILE, round_seconds=0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "open", opening_finds_no_space(upkeep._lock_path.name))
+        patch.setattr(os, "open", opening_finds_no_space(UPKEEP_LOCK_FILE))
         upkeep.start()
         assert refused.wait(30)
         assert not worked.is_set()

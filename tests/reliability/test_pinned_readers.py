@@ -91,7 +91,6 @@ def test_readers_of_a_token_are_right_until_they_are_told(lake: Warehouse) -> No
         reader.start()
     for number in range(2):
         churn(lake, keeper, number)
-    lake.services.batches.complete()
     for _ in range(4):
         keeper.after(DAY, sweep=True)
     stop.set()

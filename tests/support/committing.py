@@ -70,4 +70,4 @@ def append_names(_: LakeSnapshot, batches: Sequence[str]) -> Prepared[str]:
 def open_committer(lake: Lake, prepare: Any = append_names, **options: Any) -> Committer[str, str]:
     settings: dict[str, Any] = {"alone": lambda _: False, "pending_bytes_max": 1_000, "writer_threads": 2}
     snapshots = Snapshots(lake)
-    return Committer(lake, snapshots, prepare, BatchLog(lake, snapshots, lambda: NOW), **(settings | options))
+    return Committer(lake, snapshots, prepare, BatchLog(lake, lambda: NOW), **(settings | options))

@@ -15,8 +15,10 @@ from typing import Any
 import duckdb
 
 from api.app import open_services
+from api.background import open_background
 from api.config import Settings
 from api.limits import Limits
+from api.metrics import Metrics
 from catalog.commit import Prepared
 from catalog.iceberg import Lake
 from catalog.model import MODEL
@@ -55,8 +57,9 @@ def leave_committer(folder: Path, work: Any) -> None:
 
 
 def leave_services(folder: Path, _: Any) -> None:
-    services = open_services(Settings(data_dir=folder, maintenance=True), Limits())
-    services.committer.close()
+    settings, limits = Settings(data_dir=folder, maintenance=True), Limits()
+    open_background(settings, limits, Metrics()).start()
+    open_services(settings, limits).committer.close()
 
 
 LEFT = {

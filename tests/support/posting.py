@@ -65,11 +65,9 @@ def merge(folder: Path) -> None:
 def expire(folder: Path, done: int) -> None:
     """The pass of expiry after `done` of them, half a day after the one before."""
     with warehouse(folder) as lake:
-        machine, batches = Machine(), lake.services.batches
+        machine = Machine()
         machine.seconds += done * DAY / 2
-        Keeper(lake.services.lake, machine, trash=DAY / 4, before_expiry=lambda *_: batches.complete()).after(
-            0, sweep=True
-        )
+        Keeper(lake.services.lake, machine, trash=DAY / 4).after(0, sweep=True)
 
 
 def acknowledged(acks: Path) -> list[int]:

@@ -21,7 +21,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from api.ingest.service import IngestService
 from catalog import evolution, iceberg
 from catalog.commit import Committer
-from catalog.files import DurableFile, DurableStream, exclusive
+from catalog.files import DurableFile, DurableStream
+from catalog.locks import exclusive
 
 # Told of a step as it happens: what is done, and to which path or table.
 Told: TypeAlias = Callable[[str, str], None]
@@ -42,7 +43,7 @@ def watch(told: Told) -> None:
     _wrap(DurableFile, "create", told, ("create", ""), lambda file, *_, **__: file.location)
     _wrap(Committer, "submit", told, ("accept", ""), lambda *_: "batch")
     _wrap(IngestService, "_receipt", told, ("reply", ""), lambda *_: "batch")
-    event.listen(Engine, "before_cursor_execute", _note_table)
+    event.listen(Engine, "before_cursor_execute", _noting(told))
     _wrap(DefaultDialect, "do_commit", told, ("commit", "committed"), lambda _, connection: _table_of(connection))
 
 
@@ -100,9 +101,15 @@ def _path_of(descriptor: int) -> str:
     return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
-def _note_table(connection: Any, _: Any, statement: str, *__: Any) -> None:
-    if found := _WRITTEN.match(statement.lstrip()):
-        connection.info.setdefault("written", found[1])
+def _noting(told: Told) -> Callable[..., None]:
+    """Tells of each statement that is about to write, and notes the first table of a transaction."""
+
+    def note(connection: Any, _: Any, statement: str, *__: Any) -> None:
+        if found := _WRITTEN.match(statement.lstrip()):
+            connection.info.setdefault("written", found[1])
+            told("write", found[1])
+
+    return note
 
 
 def _table_of(connection: Any) -> str:

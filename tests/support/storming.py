@@ -105,7 +105,7 @@ def merge_until(stop: Path, folder: Path) -> None:
 def expire_until(stop: Path, folder: Path) -> None:
     """Passes of expiry, with the sweep for orphans, on the machine's own clock."""
     with warehouse(folder, TODAY) as lake:
-        expiry = Expiry(lake.services.lake, SHORT, before_expiry=lambda *_: lake.services.batches.complete())
+        expiry = Expiry(lake.services.lake, SHORT)
         while not stop.exists():
             expiry.run(sweep=True)
             time.sleep(REST_SECONDS)

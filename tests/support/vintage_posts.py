@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,9 +22,29 @@ TODAY = dt.date(2024, 6, 15)
 JAN, FEB, MAR = (dt.date(2024, month, 28) for month in (1, 2, 3))
 EARLY_FEB = dt.date(2024, 2, 10)
 DAYS = (JAN, EARLY_FEB, FEB, MAR, TODAY)
-# Of the tables series, data_points and vintages: the source is there.
-COMMITS = 3
-POINTS_STORED = 2
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A step of the commit of series, data_points and vintages (the source is there): the process dies before it, where
+    it is past tense after it. `stored` says whether that is late enough."""
+
+    kind: str
+    nth: int = 1
+    stored: bool = False
+
+
+MOMENTS = (
+    Moment("close metadata", 1),
+    Moment("close metadata", 3),
+    Moment("write iceberg_tables", 1),
+    Moment("write iceberg_tables", 2),
+    Moment("write iceberg_tables", 3),
+    Moment("write finlake_batches"),
+    Moment("commit iceberg_tables"),
+    Moment("committed iceberg_tables", stored=True),
+    Moment("reply batch", stored=True),
+)
 
 
 def vintage(day: dt.date, *values: int, series: str = "A") -> list[Point]:
@@ -43,17 +64,17 @@ def post(lake: Warehouse, points: list[Point], key: str = "", *, changes_only: b
     return asyncio.run(lake.writer.write_body(body, BodyKind(), Terms("atomic", changes_only, key)))
 
 
-def post_killed(folder: Path, points: list[Point] = KILLED) -> None:
+def post_killed(folder: Path) -> None:
     with warehouse(folder, TODAY) as lake:
-        post(lake, points, "killed")
+        post(lake, KILLED, "killed")
 
 
-def killed_lake(folder: Path, commits: int) -> Oracle:
-    """A lake on which the post was killed after so many commits; what is known of it without that post."""
+def killed_lake(folder: Path, moment: Moment) -> Oracle:
+    """A lake on which the post was killed at a moment; what is known of it without that post."""
     oracle = Oracle()
     with warehouse(folder, TODAY) as lake:
         for points in BEFORE:
             post(lake, points)
             oracle.post(points, TODAY, changes_only=True)
-    assert killed_at(commits, post_killed, folder, kinds=("committed iceberg_tables",))
+    assert killed_at(moment.nth, post_killed, folder, kinds=(moment.kind,))
     return oracle

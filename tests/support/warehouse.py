@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import pyarrow as pa
 
 from api.app import Services, open_services
 from api.config import Settings
+from api.debts import DebtWatch
 from api.ingest.batch import Batch
 from api.ingest.media import BodyKind
 from api.ingest.outcome import Outcome
 from api.ingest.service import IngestService, Terms
 from api.limits import Limits
+from api.merges import Merges
 from api.problems import Problem
 from api.writing import Mode, Receipt
 from catalog.commit import Committed
@@ -29,6 +32,9 @@ from engine.merge import merging_of
 from engine.pipeline import Engine
 from engine.planner import Pass
 from engine.query import Query
+
+# Told of merges: partitions, rows, seconds.
+Count = Callable[[int, int, float], object]
 
 
 class Clock:
@@ -97,6 +103,14 @@ class Warehouse:
     def table(self, query: Query) -> pa.Table:
         with self.engine.answer(query) as result:
             return result.table()
+
+    def merges(
+        self, count: Count = lambda *_: None, monotonic: Callable[[], float] = time.monotonic
+    ) -> tuple[Merges, DebtWatch]:
+        """The pass that merges what is due, and the watch that it looks through."""
+        watch = DebtWatch(self.engine.snapshots, monotonic=monotonic)
+        lake = self.services.lake
+        return Merges(lake, watch, self.settings, self.limits, count, self.clock, monotonic), watch
 
     def compact(self) -> list[Merged]:
         """Base merges of every partition of every table that holds deltas."""
