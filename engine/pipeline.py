@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
-from engine.execute import Database, Result, Running
+from engine.execute import Database, Result
 from engine.explain import Explanation, explained
-from engine.lower import Templates, lower, lower_selection, read_selection
+from engine.lower import Statement, Templates, lower, lower_selection, read_selection
 from engine.planner import PASSES, Pass, plan, stages
+from engine.planner.model import Plan
 from engine.query import Query
+from engine.running import Running
+from engine.slices import Chained, slices
 from engine.sql import SqlQuestion
 
 
@@ -21,12 +25,17 @@ from engine.sql import SqlQuestion
 class Selected:
     """The answer to an analyst's SQL: batches of columns that the SQL names, as they are produced.
 
-    `timings` are milliseconds by step, those of `running` not among them. It is read once, or closed.
+    It is read once, or closed.
     """
 
     snapshot: str
     running: Running
-    timings: Mapping[str, float]
+    laps: Mapping[str, float]
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Milliseconds by step; `execute` grows while batches are read."""
+        return {**self.laps, "execute": self.running.execute_ms}
 
 
 class Engine:
@@ -65,9 +74,16 @@ class Engine:
         snapshot = self._snapshot(query)
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
-        statement = lower(planned, files, keyset=keyset, templates=self._templates)
+        statements = self._statements(planned, files, keyset=keyset)
+        first = next(statements)
         clock.lap("lower")
-        return Result(planned, snapshot.token, files, self._database.open(statement), clock.laps)
+        running = Chained(chain((first,), statements), self._database.open, planned.page.limit)
+        return Result(planned, snapshot.token, files, running, clock.laps)
+
+    def _statements(self, planned: Plan, files: ScanFiles, *, keyset: bool) -> Iterator[Statement]:
+        """Those that give the rows of a plan, one behind the other. They are made as they are taken."""
+        for part, its_files in slices(planned, files):
+            yield lower(part, its_files, keyset=keyset, templates=self._templates)
 
     def select(self, question: SqlQuestion, snapshot: str) -> Selected:
         """The rows of an analyst's SQL; all its tables are read at one snapshot.
