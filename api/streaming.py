@@ -28,6 +28,8 @@ from engine.interrupts import Interrupts, current_interrupts
 WHOLE_BYTES_MAX = 8 * 2**20
 # Pieces that are made before the client has taken the one before them.
 PIECES_AHEAD = 1
+# The server drops what it has not written when the connection is broken.
+ENDING_SECONDS = 0.05
 RETRY_AFTER_SECONDS = 1
 
 Pieces = Generator[bytes | memoryview]
@@ -127,6 +129,8 @@ class _Streamed(Response):
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if scope["method"] == "HEAD" or is_held(scope):
+                # Not in one piece: `api.front` would keep it as the answer.
+                await send(_chunk(b""))
                 await send({"type": "http.response.body", "body": b""})
             else:
                 await self._send_all(receive, send)
@@ -148,13 +152,16 @@ class _Streamed(Response):
                     await send(_chunk(piece))
                 group.cancel_scope.cancel()
         problem = sending.problem
-        if limit.cancelled_caught:
-            problem = Problem("query_timeout", "The answer took too long.", "Ask for less, or take it faster.")
         if sending.is_gone:
             return
+        if limit.cancelled_caught:
+            # A client that does not take what was sent would not take an ending.
+            _log.warning("answer_broken_off", code="stream_ms_max")
+            raise BrokenOff("stream_ms_max")
         if problem is not None:
             _log.error("answer_broken_off", code=problem.code, message=problem.message)
             await send(_chunk(self._fault(problem)))
+            await anyio.sleep(ENDING_SECONDS)
             raise BrokenOff(problem.code)
         await send({"type": "http.response.body", "body": b""})
 
