@@ -55,6 +55,18 @@ def repeatable_of(scope: Scope) -> Repeatable | None:
     return scope.get(_SAID)
 
 
+def if_none_match(scope: Scope) -> str:
+    """What the client holds already; empty where it says nothing."""
+    return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match")
+
+
+def is_held(scope: Scope) -> bool:
+    """Whether the client says that it holds the answer to its request: `api.front` then makes a 304 of it."""
+    said = repeatable_of(scope)
+    held = if_none_match(scope) if scope["method"] != "POST" else ""
+    return said is not None and bool(held) and said.is_held_by(held)
+
+
 def packed_etag(etag: str) -> str:
     """The ETag of a packed answer: other bytes, another tag."""
     return f'{etag[:-1]}{PACKED}"'

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.answers import Answers, Repeatable, Stored, packed_etag, repeatable_of
+from api.answers import Answers, Repeatable, Stored, if_none_match, packed_etag, repeatable_of
 from api.compression import takes_gzip
 from api.graphql.router import PATH as GRAPHQL_PATH
 from api.reading import AS_OF_HEADER, SNAPSHOT_HEADER, TIMING_HEADER
@@ -103,7 +103,7 @@ class Front:
         if found is None:
             await self._fresh(asked, scope, receive, send)
         else:
-            status = await _give(*found, _if_none_match(scope), send)
+            status = await _give(*found, if_none_match(scope), send)
             self._count(scope, status, time.perf_counter() - started)
 
     def _known(self, route: _Route) -> tuple[Repeatable, Stored] | None:
@@ -158,7 +158,7 @@ class _Heard:
 
     async def _begin(self, said: Repeatable, message: Message) -> None:
         self._start = _tagged(message, said) if self._scope["method"] != "POST" else message
-        self._is_silent = _has_etag(self._start) and said.is_held_by(_if_none_match(self._scope))
+        self._is_silent = _has_etag(self._start) and said.is_held_by(if_none_match(self._scope))
         if self._is_silent:
             await self._send(_not_modified(self._start))
             await self._send({"type": "http.response.body", "body": b""})
@@ -214,11 +214,6 @@ def _asked(scope: Scope, body: bytes) -> Asked:
 
 def _size_bytes(asked: Asked) -> int:
     return sum(map(len, asked)) + ROUTE_BYTES
-
-
-def _if_none_match(scope: Scope) -> str:
-    """What the client holds already; empty where it says nothing."""
-    return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match")
 
 
 def _tagged(start: Message, said: Repeatable) -> Message:

@@ -1,14 +1,15 @@
-"""Rows of an Arrow batch as JSON texts, column by column: Arrow writes the values, Python sees whole rows only.
+"""Rows of an Arrow batch as text, column by column: Arrow writes all of it into one buffer, Python sees no row.
 
-Both doors build on `json_rows`; they differ only in the numbers they want (numbers in OData, texts in GraphQL).
+Every form that is text builds on `written`; the doors differ only in the numbers they want (numbers in OData, texts in
+GraphQL).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
 
 import orjson
 import pyarrow as pa
@@ -16,47 +17,80 @@ import pyarrow.compute as pc
 
 from catalog.model import Type
 
-# The values of a column as JSON; null stays null.
-Encoder: TypeAlias = Callable[[pa.Array], pa.Array]
-
-_TEXT = pa.large_string()
+TEXT = pa.large_string()
 _ESCAPED = r'["\\\x00-\x1f]'
+_CONTROLS = r"[\x00-\x1f]"
+# What JSON escapes, the backslash first: the others bring backslashes of their own.
+_ESCAPES = [(character, orjson.dumps(character).decode()[1:-1]) for character in ("\\", '"', *map(chr, range(32)))]
+# Arrow's buffer with where the values of large texts begin.
+_OFFSETS, _DATA = 1, 2
 
 
-def _bare(values: pa.Array) -> pa.Array:
-    return pc.cast(values, _TEXT)
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """`text` writes the values of a column; what cannot be said is null. JSON has it in quotes if `quoted`."""
+
+    text: Callable[[pa.Array], pa.Array]
+    quoted: bool = False
 
 
-def _quoted(values: pa.Array) -> pa.Array:
-    """For values whose text holds nothing that JSON escapes."""
-    return _concatenated('"', _bare(values), '"')
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What stands around the columns of a row, and what a null is. Between columns stands a comma."""
+
+    opening: str
+    closing: str
+    null: str
 
 
-def _texts(values: pa.Array) -> pa.Array:
-    if not pc.any(pc.match_substring_regex(values, _ESCAPED)).as_py():
-        return _quoted(values)
-    return pa.array([None if value is None else orjson.dumps(value).decode() for value in values.to_pylist()], _TEXT)
+# A comma before each row: so the rows of several batches can stand behind one another.
+OBJECT = Line(",{", "}", "null")
+ARRAY = Line(",[", "]", "null")
+
+
+def bare(values: pa.Array) -> pa.Array:
+    return pc.cast(values, TEXT)
+
+
+def _escaped(values: pa.Array) -> pa.Array:
+    written = bare(values)
+    marked = pc.fill_null(pc.match_substring_regex(written, _ESCAPED), False)
+    if not pc.any(marked).as_py():
+        return written
+    found = written.filter(marked)
+    controls = pc.any(pc.match_substring_regex(found, _CONTROLS)).as_py()
+    for character, escape in _ESCAPES if controls else _ESCAPES[:2]:
+        found = pc.replace_substring(found, character, escape)
+    return pc.replace_with_mask(written, marked, found)
+
+
+def _dates(values: pa.Array) -> pa.Array:
+    """A batch has few different dates, so that each is written once."""
+    encoded = values.dictionary_encode()
+    return bare(encoded.dictionary).take(encoded.indices)
 
 
 def _timestamps(values: pa.Array) -> pa.Array:
-    instants = _bare(pc.cast(values, pa.timestamp("us")))
+    instants = bare(pc.cast(values, pa.timestamp("us")))
     whole = pc.replace_substring(instants, ".000000", "")
-    return _concatenated('"', pc.replace_substring(whole, " ", "T"), 'Z"')
+    return concatenated(pc.replace_substring(whole, " ", "T"), "Z")
 
 
 def _decimals(values: pa.Array) -> pa.Array:
     """All digits, no exponent, no trailing zeros, as `plain_decimal` writes them."""
-    written = _bare(values)
+    written = bare(values)
     plain = pc.ascii_rtrim(pc.ascii_rtrim(written, "0"), ".") if values.type.scale > 0 else written
     # Arrow writes zero and the smallest numbers with an exponent.
     short = pc.fill_null(pc.match_substring(written, "E"), False)
     if not pc.any(short).as_py():
         return plain
-    return pc.replace_with_mask(plain, short, pa.array(map(plain_decimal, values.filter(short).to_pylist()), _TEXT))
+    return pc.replace_with_mask(plain, short, _without_exponent(values.filter(short)))
 
 
-def _quoted_decimals(values: pa.Array) -> pa.Array:
-    return _concatenated('"', _decimals(values), '"')
+def _without_exponent(values: pa.Array) -> pa.Array:
+    """Of numbers between -1 and 1. Each is written once: it is zero, most of the time."""
+    encoded = values.dictionary_encode()
+    return pa.array(map(plain_decimal, encoded.dictionary.to_pylist()), TEXT).take(encoded.indices)
 
 
 def rfc3339(value: dt.datetime) -> str:
@@ -71,49 +105,65 @@ def plain_decimal(value: Decimal) -> str:
 
 
 NUMBERS_BARE: dict[Type, Encoder] = {
-    Type.UUID: _quoted,
-    Type.STRING: _texts,
-    Type.DATE: _quoted,
-    Type.TIMESTAMP: _timestamps,
-    Type.BOOLEAN: _bare,
-    Type.DECIMAL: _decimals,
-    Type.LONG: _bare,
+    Type.UUID: Encoder(bare, quoted=True),
+    Type.STRING: Encoder(_escaped, quoted=True),
+    Type.DATE: Encoder(_dates, quoted=True),
+    Type.TIMESTAMP: Encoder(_timestamps, quoted=True),
+    Type.BOOLEAN: Encoder(bare),
+    Type.DECIMAL: Encoder(_decimals),
+    Type.LONG: Encoder(bare),
 }
-NUMBERS_AS_TEXTS: dict[Type, Encoder] = NUMBERS_BARE | {Type.DECIMAL: _quoted_decimals, Type.LONG: _quoted}
+NUMBERS_AS_TEXTS: dict[Type, Encoder] = NUMBERS_BARE | {
+    Type.DECIMAL: Encoder(_decimals, quoted=True),
+    Type.LONG: Encoder(bare, quoted=True),
+}
 
 
 def json_rows(
-    batch: pa.RecordBatch, fields: Sequence[tuple[str, str, Type]], encoders: dict[Type, Encoder]
-) -> list[str]:
-    """Each row of the batch as one JSON object.
+    batch: pa.RecordBatch, fields: Iterable[tuple[str, str, Type]], encoders: dict[Type, Encoder]
+) -> memoryview:
+    """The rows of the batch as JSON objects in UTF-8, a comma before each.
 
     `fields` lists (key in the object, column of the batch, type) in the order of the output; a column may be shown
     under several keys.
     """
-    if not fields:
-        return ["{}"] * batch.num_rows
-    return _concatenated(*_members(batch, fields, encoders), "}").to_pylist()
+    columns = [(f"{orjson.dumps(key).decode()}:", batch.column(name), encoders[type_]) for key, name, type_ in fields]
+    return written(columns, batch.num_rows, OBJECT)
 
 
-def joined_rows(columns: Sequence[pa.Array], opening: str, closing: str) -> list[str]:
-    """Each row as the texts of its columns with commas between them. The columns hold text and no nulls."""
+def written(columns: Sequence[tuple[str, pa.Array, Encoder]], rows: int, line: Line) -> memoryview:
+    """Rows one behind the other, as UTF-8. Each column comes with what stands before its values."""
+    if not columns or not rows:
+        return memoryview(f"{line.opening}{line.closing}".encode() * rows)
     parts: list[str | pa.Array] = []
-    for between, column in zip((opening, *[","] * len(columns)), columns, strict=False):
-        parts.extend((between, column))
-    return _concatenated(*parts, closing).to_pylist()
+    before = line.opening
+    for label, values, encoder in columns:
+        text = encoder.text(values)
+        quote = '"' if encoder.quoted else ""
+        if text.null_count:
+            text, quote = pc.fill_null(concatenated(quote, text, quote) if quote else text, line.null), ""
+        parts += (f"{before}{label}{quote}", text)
+        before = f"{quote},"
+    return _data(concatenated(*parts, before[:-1] + line.closing))
 
 
-def _members(
-    batch: pa.RecordBatch, fields: Sequence[tuple[str, str, Type]], encoders: dict[Type, Encoder]
-) -> Iterator[str | pa.Array]:
-    opening = "{"
-    for key, name, type_ in fields:
-        yield f"{opening}{orjson.dumps(key).decode()}:"
-        yield pc.fill_null(encoders[type_](batch.column(name)), "null")
-        opening = ","
+def listed(texts: Iterable[memoryview]) -> Iterator[memoryview]:
+    """The rows of several batches as the inside of one list: there is no comma before the first."""
+    first = 1
+    for text in texts:
+        if text:
+            yield text[first:]
+            first = 0
 
 
-def _concatenated(*parts: str | pa.Array) -> pa.Array:
+def concatenated(*parts: str | pa.Array) -> pa.Array:
     """The parts one behind the other, row by row; null where one of them is."""
-    texts = [pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts]
-    return pc.binary_join_element_wise(*texts, pa.scalar("", _TEXT))
+    texts = [pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts]
+    return pc.binary_join_element_wise(*texts, pa.scalar("", TEXT))
+
+
+def _data(texts: pa.Array) -> memoryview:
+    """The values of an array that was just made: they lie one behind the other, from the start of its buffer."""
+    buffers = texts.buffers()
+    end = memoryview(buffers[_OFFSETS]).cast("q")[len(texts)]
+    return memoryview(buffers[_DATA])[:end]

@@ -39,9 +39,19 @@ class Limits(BaseSettings):
     tag_characters_max: int = Field(default=100, ge=1, le=1_000, description="Length of a tag's name.")
     tags_max: int = Field(default=100, ge=1, description="Tags of one lake; each keeps its snapshots' files.")
     # reading
-    query_time_ms_max: int = Field(default=30_000, ge=1, description="Time of one query.")
+    query_time_ms_max: int = Field(
+        default=30_000,
+        ge=1,
+        description="Time of one query; while it waits for a client that takes the rows it stands still.",
+    )
     concurrent_queries_max: int = Field(default=8, ge=1, description="Queries that run at once.")
     waiting_queries_max: int = Field(default=256, ge=0, description="Queries that wait for a place; more are told 503.")
+    concurrent_streams_max: int = Field(
+        default=8, ge=1, description="Large answers that are under way at once; more are told 503."
+    )
+    stream_ms_max: int = Field(
+        default=600_000, ge=1, description="Time that a large answer may take, slow clients included."
+    )
     answers_bytes_max: int = Field(
         default=64 * 2**20, ge=0, description="Answers kept to be given again; the least recently given go first."
     )
@@ -55,7 +65,12 @@ class Limits(BaseSettings):
     expression_depth_max: int = Field(default=100, ge=1, le=120, description="Nesting of one filter expression.")
     path_segments_max: int = Field(default=12, ge=1, description="Segments of one OData path.")
     orderby_terms_max: int = Field(default=32, ge=1, description="Terms of one `$orderby`.")
-    page_rows_max: int = Field(default=10_000, ge=1, description="Rows of one OData page.")
+    page_rows_max: int = Field(
+        default=10_000, ge=1, description="Rows of one OData page, where the client does not ask for more."
+    )
+    preferred_page_rows_max: int = Field(
+        default=10_000_000, ge=1, description="Rows of one OData page that a client asks for, by `maxpagesize`."
+    )
     # GraphQL
     graphql_body_bytes_max: int = Field(
         default=16 * 2**20, ge=1, description="Size of one GraphQL request, mutations included."
@@ -88,8 +103,7 @@ class Limits(BaseSettings):
     sql_nodes_max: int = Field(default=5_000, ge=1, description="Names, values, operators and clauses of one SQL text.")
     sql_depth_max: int = Field(default=100, ge=1, le=150, description="Nesting of one SQL text.")
     sql_tables_max: int = Field(default=16, ge=1, description="Places of one SQL text that name a table.")
-    sql_rows_max: int = Field(default=100_000, ge=1, description="Rows of one SQL answer; the others are cut off.")
-    sql_answer_bytes_max: int = Field(default=64 * 2**20, ge=1, description="Size of the rows of one SQL answer.")
+    sql_rows_max: int = Field(default=10_000_000, ge=1, description="Rows of one SQL answer; the others are cut off.")
 
     def of_worker(self, workers: int) -> Self:
         """The same for one of so many workers; nothing that must be one at least becomes none."""

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
-from engine.execute import Database, Result, Running
+from engine.execute import Database, Result
 from engine.explain import Explanation, explained
 from engine.lower import Statement, Templates, in_order, lower, lower_selection, read_selection
 from engine.planner import PASSES, Pass, plan, stages
 from engine.planner.model import Plan
 from engine.query import Query
+from engine.running import Running
+from engine.slices import Chained, slices
 from engine.sql import SqlQuestion
 
 # Rows of the files of a statement for which one thread is enough: several cost more than they gain.
-POINT_ROWS_MAX = 1_000_000
+POINT_ROWS_MAX = 500_000
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
     """The answer to an analyst's SQL: batches of columns that the SQL names, as they are produced.
 
-    `timings` are milliseconds by step, those of `running` not among them. It is read once, or closed.
+    It is read once, or closed.
     """
 
     snapshot: str
     running: Running
-    timings: Mapping[str, float]
+    laps: Mapping[str, float]
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Milliseconds by step; `execute` grows while batches are read."""
+        return {**self.laps, "execute": self.running.execute_ms}
 
 
 class Engine:
@@ -77,9 +85,27 @@ class Engine:
         snapshot = self._snapshot(query)
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
-        statement, database = self._lowered(planned, files, keyset=keyset)
+        statements, database = self._statements(planned, files, keyset=keyset)
+        first = next(statements)
         clock.lap("lower")
-        return Result(planned, snapshot.token, files, database.open(statement), clock.laps)
+        running = Chained(chain((first,), statements), database.open, planned.page.limit)
+        return Result(planned, snapshot.token, files, running, clock.laps)
+
+    def _statements(
+        self, planned: Plan, files: ScanFiles, *, keyset: bool = False
+    ) -> tuple[Iterator[Statement], Database]:
+        """Those that give the rows of a plan, one behind the other and made as they are taken; and who runs them."""
+        if files.rows <= POINT_ROWS_MAX:
+            return iter((self._whole(planned, files, keyset=keyset),)), self._points
+        return (self._lowered(*each, keyset=keyset) for each in slices(planned, files)), self._database
+
+    def _whole(self, planned: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
+        """One statement for all rows of a plan."""
+        ordered = in_order(planned, files) if files.rows <= POINT_ROWS_MAX else None
+        return self._lowered(planned, ordered or files, keyset=keyset, presorted=ordered is not None)
+
+    def _lowered(self, planned: Plan, files: ScanFiles, *, keyset: bool, presorted: bool = False) -> Statement:
+        return lower(planned, files, keyset=keyset, presorted=presorted, templates=self._templates)
 
     def select(self, question: SqlQuestion, snapshot: str) -> Selected:
         """The rows of an analyst's SQL; all its tables are read at one snapshot.
@@ -108,17 +134,8 @@ class Engine:
         taken = stages(query, self.tables, self._passes)
         snapshot = self._snapshot(query)
         files = self._files(snapshot, taken[-1].plan.scan)
-        statement, _ = self._lowered(taken[-1].plan, files)
+        statement = self._whole(taken[-1].plan, files)
         return explained(taken, snapshot.token, files, statement, footers_max)
-
-    def _lowered(self, planned: Plan, files: ScanFiles, *, keyset: bool = False) -> tuple[Statement, Database]:
-        """The statement of a plan over files, and who runs it."""
-        if files.rows > POINT_ROWS_MAX:
-            return lower(planned, files, keyset=keyset, templates=self._templates), self._database
-        ordered = in_order(planned, files)
-        presorted = ordered is not None
-        statement = lower(planned, ordered or files, keyset=keyset, presorted=presorted, templates=self._templates)
-        return statement, self._points
 
     def _snapshot(self, query: Query) -> LakeSnapshot:
         return self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)

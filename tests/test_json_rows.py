@@ -50,21 +50,29 @@ def written(value: Any, *, numbers_as_texts: bool) -> str:
 
 
 @pytest.mark.parametrize("numbers_as_texts", [False, True])
-@given(rows=st.lists(ROW, max_size=4))
+@given(rows=st.lists(ROW, max_size=6))
 @settings(max_examples=60, deadline=None)
 def test_rows_are_written_as_value_by_value(rows: Values, *, numbers_as_texts: bool) -> None:
     encoders = NUMBERS_AS_TEXTS if numbers_as_texts else NUMBERS_BARE
     fields = [(f'a "{type_.value}" 100%s', type_.value, type_) for type_ in Type]
     keys = [orjson.dumps(key).decode() for key, _, _ in fields]
-    expected: list[str] = []
+    expected = ""
     for row in rows:
         texts = [written(row[type_], numbers_as_texts=numbers_as_texts) for type_ in Type]
-        expected.append("{" + ",".join(map(":".join, zip(keys, texts, strict=True))) + "}")
-    assert json_rows(batch_of(rows), fields, encoders) == expected
+        expected += ",{" + ",".join(map(":".join, zip(keys, texts, strict=True))) + "}"
+    assert bytes(json_rows(batch_of(rows), fields, encoders)).decode() == expected
 
 
 def test_slices_and_repeated_columns() -> None:
     batch = pa.RecordBatch.from_pydict({"v": pa.array([1, None, 3], pa.int64())}).slice(1, 2)
     fields = [("a", "v", Type.LONG), ("b", "v", Type.LONG)]
-    assert json_rows(batch, fields, NUMBERS_BARE) == ['{"a":null,"b":null}', '{"a":3,"b":3}']
-    assert json_rows(batch, [], NUMBERS_BARE) == ["{}", "{}"]
+    assert bytes(json_rows(batch, fields, NUMBERS_BARE)) == b',{"a":null,"b":null},{"a":3,"b":3}'
+    assert bytes(json_rows(batch, [], NUMBERS_BARE)) == b",{},{}"
+    assert bytes(json_rows(batch.slice(0, 0), fields, NUMBERS_BARE)) == b""
+
+
+def test_every_character_is_escaped_as_json_has_it() -> None:
+    texts = [f"{chr(code)}a{chr(code)}" for code in (*range(0x80), 0x2028, 0xFFFF, 0x1F600)] + ["", '\\"\\\\"\n', None]
+    batch = pa.RecordBatch.from_pydict({"t": pa.array(texts)})
+    rows = b"[" + bytes(json_rows(batch, [("t", "t", Type.STRING)], NUMBERS_BARE))[1:] + b"]"
+    assert rows == orjson.dumps([{"t": text} for text in texts])

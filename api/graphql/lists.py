@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from api.graphql.executor import ListJson
 from api.graphql.request import Row, Scope
 from api.graphql.selection import TYPENAME, Selection
-from api.json_rows import NUMBERS_AS_TEXTS, json_rows
+from api.json_rows import NUMBERS_AS_TEXTS, json_rows, listed
 from catalog.model import Table, Type
 
 
@@ -78,15 +78,17 @@ class Shape:
 
 def shown(part: Part, shape: Shape, scope: Scope) -> ListJson | list[Row]:
     """The list as JSON where the selection is plain; else, or where completion would find a fault, as rows."""
+    slices = [_reversed(piece) for piece in reversed(part.slices)] if shape.backwards else part.slices
     if shape.as_json and shape.selection.plain and not _breaks_promise(part, shape):
-        texts = [text for piece in part.slices for text in _texts(piece, shape)]
-        joined = ",".join(reversed(texts) if shape.backwards else texts)
-        return ListJson(f"[{joined}]".encode())
-    rows = [Row(values, scope) for piece in part.slices for values in piece.to_pylist()]
-    return rows[::-1] if shape.backwards else rows
+        return ListJson(b"[%b]" % b"".join(listed(_texts(piece, shape) for piece in slices)))
+    return [Row(values, scope) for piece in slices for values in piece.to_pylist()]
 
 
-def _texts(piece: pa.RecordBatch, shape: Shape) -> list[str]:
+def _reversed(piece: pa.RecordBatch) -> pa.RecordBatch:
+    return piece.take(pa.array(range(piece.num_rows - 1, -1, -1), pa.int64()))
+
+
+def _texts(piece: pa.RecordBatch, shape: Shape) -> memoryview:
     fields: list[tuple[str, str, Type]] = []
     for key, column in shape.selection.keys:
         if column is None:

@@ -27,7 +27,7 @@ from api.graphql.request import Request
 from api.graphql.schema import build_schema
 from api.limits import Limits
 from api.problems import Problem
-from api.reading import TIMING_HEADER, Reader, read_headers
+from api.reading import TIMING_HEADER, Reader, listening, read_headers
 from api.writing import KEY_HEADER, Writer, key_of
 
 PATH = "/graphql"
@@ -53,7 +53,8 @@ class Door:
             return HTMLResponse(PAGE, headers=_VARY)
         try:
             media_type = answer_type(http)
-            return await self._execute(http, media_type)
+            with listening(http.receive):
+                return await self._execute(http, media_type)
         except Problem as problem:
             body = orjson.dumps(request_fault(problem))
             return Response(body, problem.status, _VARY | dict(problem.headers), "application/json")

@@ -6,19 +6,26 @@ Every query of a request reads the same snapshot: the one the page mark or the U
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, assert_never
 
+import pyarrow as pa
+
 from api.answers import Repeatable, digest
 from api.cursors import Cursor, encode, question_of
-from api.json_rows import plain_decimal, rfc3339
+from api.exports import exported
+from api.formats import Form
+from api.json_rows import listed, plain_decimal, rfc3339
 from api.odata.compile import Compiled
 from api.odata.negotiate import Format
 from api.odata.path import Shape
-from api.odata.render import Frame, collection, context_url, entity, rows_of
+from api.odata.render import collection_head, collection_tail, context_url, entity, rows_of
 from api.problems import Problem
-from api.reading import Stopwatch
+from api.reading import Reader, Stopwatch
+from api.streaming import Body, Pieces
+from engine.execute import Result
 from engine.literals import literal, typed_compare
 from engine.pipeline import Engine
 from engine.planner.model import is_timeless
@@ -43,15 +50,16 @@ class Place:
 class Answer:
     """`body` is None where there is no content."""
 
-    body: bytes | None
+    body: Body | None
     content_type: str
     snapshot: str
+    form: Form = Form.JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """All that an answer depends on beside the snapshot. `page_rows` is the most that a page may have, `preferred` what
-    the client would have it be."""
+    the client would have it be. What is exported has no pages."""
 
     compiled: Compiled
     place: Place
@@ -70,16 +78,18 @@ class Asked:
         return Repeatable(digest(b"odata", repr(parts).encode()), snapshot, pinned=bool(compiled.snapshots))
 
 
-def answer(engine: Engine, asked: Asked, snapshot: str, stopwatch: Stopwatch) -> Answer:
+def answer(reader: Reader, asked: Asked, snapshot: str, stopwatch: Stopwatch) -> Answer:
     """The answer to a URL. Raises Problem and the errors of the floors below; after an error nothing was sent."""
     compiled = asked.compiled
-    session = _Session(engine, snapshot, stopwatch)
+    session = _Session(reader.engine, snapshot, stopwatch)
     links = session.links(compiled)
     query = replace(compiled.query, where=all_of(compiled.query.where, links))
     writer = _Writer(session, replace(compiled, query=query), asked.place, asked.form)
     match compiled.shape:
         case Shape.COLLECTION:
-            return writer.collection(asked.page_rows)
+            is_paged = asked.form.form is Form.JSON
+            pieces = writer.collection(asked.page_rows) if is_paged else writer.export(asked.form.form)
+            return Answer(reader.streams.begin(pieces), asked.form.content_type, snapshot, asked.form.form)
         case Shape.ENTITY | Shape.PROPERTY:
             return writer.entity()
         case Shape.VALUE:
@@ -122,7 +132,7 @@ class _Session:
         """The one row of a query. Raises Problem `unknown_entity`."""
         with self.engine.answer(query.limited(1).pinned(self.snapshot)) as result:
             rows = result.table().to_pylist()
-        self.stopwatch.add_all(result.timings)
+            self.stopwatch.follow(result)
         if not rows:
             raise _unknown_entity()
         return rows[0]
@@ -131,12 +141,30 @@ class _Session:
         return int(self.row(query.counted())["count"])
 
 
-@dataclass(frozen=True, slots=True)
 class _Page:
-    """The rows of one page as JSON texts; `after` is where the next one begins, None at the end."""
+    """The rows of one page as JSON texts, as they come. Once they have ended, `after` is where the next one begins.
 
-    rows: list[str]
-    after: tuple[Literal, ...] | None
+    With `more`, the result has a row past the page where there is a next one.
+    """
+
+    def __init__(self, result: Result, size: int, form: Format, *, more: bool) -> None:
+        self.after: tuple[Literal, ...] | None = None
+        self._result = result
+        self._size = size
+        self._form = form
+        self._more = more
+
+    def __iter__(self) -> Iterator[memoryview]:
+        left = self._size
+        last: tuple[Literal, ...] | None = None
+        for batch in self._result.batches():
+            kept = min(left, batch.num_rows)
+            yield rows_of(batch.slice(0, kept), self._result.columns, self._form)
+            if self._more and kept:
+                last = self._result.after(batch, kept - 1)
+            left -= kept
+            if kept < batch.num_rows:
+                self.after = last
 
 
 class _Writer:
@@ -146,31 +174,63 @@ class _Writer:
         self._place = place
         self._form = form
 
-    def collection(self, page_rows: int) -> Answer:
-        compiled, cursor = self._compiled, self._compiled.cursor
-        limits = (compiled.query.page.limit, cursor.remaining if cursor else None)
-        wanted = min((limit for limit in limits if limit is not None), default=None)
+    def collection(self, page_rows: int) -> Pieces:
+        wanted = self._wanted()
         size = page_rows if wanted is None else min(wanted, page_rows)
-        page = self._page(size, more=wanted is None or wanted > size)
-        if not page.rows:
+        more = wanted is None or wanted > size
+        left = None if wanted is None else wanted - size
+        if size == 0:
+            yield self._head(has_rows=False)
+            yield collection_tail(None)
+            return
+        with self._session.engine.answer(self._paged(size + more), keyset=more) as result:
+            page = _Page(result, size, self._form, more=more)
+            self._session.stopwatch.follow(result)
+            texts = listed(self._session.stopwatch.each("render", page, result))
+            first = next(texts, None)
+            yield self._head(has_rows=first is not None)
+            if first is not None:
+                yield first
+                yield from texts
+        yield collection_tail(self._next_link(page.after, left))
+
+    def _head(self, *, has_rows: bool) -> bytes:
+        """Raises Problem `unknown_entity` where there are no rows because they would hang on nothing."""
+        compiled = self._compiled
+        if not has_rows:
             self._session.check_parents(compiled)
         count = self._session.count(compiled.query) if compiled.options.count else None
-        left = None if wanted is None else wanted - size
-        frame = Frame(self._context(), count, self._next_link(page.after, left))
-        with self._session.stopwatch.measure("render"):
-            return self._json(collection(page.rows, frame, self._form))
+        return collection_head(self._context(), count, self._form)
+
+    def export(self, form: Form) -> Pieces:
+        """All rows: of one snapshot, and not paged."""
+        with self._session.engine.answer(self._paged(self._wanted())) as result:
+            self._session.stopwatch.follow(result)
+            pieces = exported(form, result.schema, self._found(result.batches()))
+            yield from self._session.stopwatch.each("render", pieces, result)
+
+    def _found(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Raises Problem `unknown_entity` where there are no rows because they would hang on nothing."""
+        has_rows = False
+        for batch in batches:
+            has_rows = True
+            yield batch
+        if not has_rows:
+            self._session.check_parents(self._compiled)
 
     def entity(self) -> Answer:
-        page = self._page(1, more=False)
-        if not page.rows:
+        with self._session.engine.answer(self._paged(1)) as result:
+            self._session.stopwatch.follow(result)
+            row = b"".join(rows_of(batch, result.columns, self._form) for batch in result.batches())
+        if not row:
             raise _unknown_entity()
-        row, column = page.rows[0], self._compiled.column
+        row, column = row.removeprefix(b","), self._compiled.column
         if column:
-            _, _, value = row.partition(":")
-            if value == "null}":
+            _, _, value = row.partition(b":")
+            if value == b"null}":
                 return self._answer(None, self._form.content_type)
-            row = f'{{"value":{value}'
-        return self._json(entity(row, self._context()))
+            row = b'{"value":' + value
+        return self._answer(entity(row, self._context()), self._form.content_type)
 
     def value(self) -> Answer:
         found = self._session.row(self._compiled.query)[self._compiled.column]
@@ -184,29 +244,13 @@ class _Writer:
             self._session.check_parents(self._compiled)
         return self._answer(str(count).encode(), PLAIN_TEXT)
 
-    def _page(self, size: int, *, more: bool) -> _Page:
-        """At most `size` rows, and where to go on if there are more of them.
+    def _wanted(self) -> int | None:
+        """The rows that are asked for in all, as far as pages before have not had them."""
+        cursor = self._compiled.cursor
+        limits = (self._compiled.query.page.limit, cursor.remaining if cursor else None)
+        return min((limit for limit in limits if limit is not None), default=None)
 
-        With `more` the engine is asked for one row past the page: whether it comes tells whether there is a next page.
-        """
-        if size == 0:
-            return _Page([], None)
-        stopwatch = self._session.stopwatch
-        rows: list[str] = []
-        last: tuple[Literal, ...] | None = None
-        seen = 0
-        with self._session.engine.answer(self._paged(size + more), keyset=more) as result:
-            for batch in result.batches():
-                kept = min(size - len(rows), batch.num_rows)
-                seen += batch.num_rows
-                with stopwatch.measure("render"):
-                    rows.extend(rows_of(batch.slice(0, kept), result.columns, self._form))
-                if more and kept:
-                    last = result.after(batch, kept - 1)
-        stopwatch.add_all(result.timings)
-        return _Page(rows, last if seen > size else None)
-
-    def _paged(self, rows_max: int) -> Query:
+    def _paged(self, rows_max: int | None) -> Query:
         """The question of this page: behind the page before where there was one, else past `$skip`."""
         query, cursor = self._compiled.query, self._compiled.cursor
         page = Page(limit=rows_max, offset=query.page.offset)
@@ -225,11 +269,8 @@ class _Writer:
     def _context(self) -> str | None:
         return context_url(self._compiled, self._place.root, self._form)
 
-    def _json(self, body: bytes) -> Answer:
-        return self._answer(body, self._form.content_type)
-
     def _answer(self, body: bytes | None, content_type: str) -> Answer:
-        return Answer(body, content_type, self._session.snapshot)
+        return Answer(None if body is None else Body(body), content_type, self._session.snapshot)
 
 
 def _bare(value: Any) -> str:

@@ -1,7 +1,7 @@
 """What the client accepts and prefers: media type, metadata level, page size, protocol version.
 
-JSON is served to every client that takes it at all, whatever else it lists: Power Query puts Atom beside JSON, older
-grids ask for `odata=verbose`. 406 is for clients that take nothing we have.
+JSON is served to every client that takes it at all and names no form of an export before it, whatever else it lists:
+Power Query puts Atom beside JSON, older grids ask for `odata=verbose`. 406 is for clients that take nothing we have.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from api.formats import Form
 from api.odata.faults import invalid_parameter, not_supported
 from api.problems import Problem
 
@@ -18,19 +19,24 @@ JSON = "application/json"
 XML = "application/xml"
 _JSON_RANGES = frozenset({JSON, "application/*", "*/*", "text/json"})
 _XML_RANGES = frozenset({XML, "text/xml", "application/*", "text/*", "*/*"})
-_LATER_FORMATS = frozenset({"csv", "parquet", "arrow", "text/csv", "xlsx"})
+_LATER_FORMATS = frozenset({"xlsx"})
+_EXPORTS = {name: form for form in Form if form is not Form.JSON for name in (form.value, form.name.lower())}
 _SERVED_LEVELS = frozenset({"minimal", "none"})
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How JSON is written. `exact_texts` is IEEE754Compatible: numbers that doubles cannot hold are texts."""
+    """How an answer is written, and JSON. `exact_texts` is IEEE754Compatible: numbers that doubles cannot hold are
+    texts."""
 
     metadata: str = "minimal"
     exact_texts: bool = False
+    form: Form = Form.JSON
 
     @property
     def content_type(self) -> str:
+        if self.form is not Form.JSON:
+            return f"{Form.CSV.value};charset=utf-8;header=present" if self.form is Form.CSV else self.form.value
         exact = ";IEEE754Compatible=true" if self.exact_texts else ""
         return f"{JSON};odata.metadata={self.metadata};odata.streaming=true{exact};charset=utf-8"
 
@@ -42,18 +48,19 @@ class MediaRange:
     quality: float
 
 
-def json_format(accept: str, option: str | None) -> Format:
-    """The JSON to answer with; `$format`, where it is given, overrides Accept.
+def answer_format(accept: str, option: str | None, *, exports: bool) -> Format:
+    """The form to answer in; `$format`, where it is given, overrides Accept. Only a collection `exports`.
 
     Raises Problem `not_acceptable`, or `not_supported` for formats that are to come.
     """
     if option is not None:
-        return _format_of_option(option)
+        return _format_of_option(option, exports=exports)
     if not accept.strip():
         return Format()
-    formats = [found for media in media_ranges(accept) if (found := _format(media)) is not None]
+    formats = [found for media in media_ranges(accept) if (found := _format(media, exports=exports)) is not None]
     if not formats:
-        raise Problem("not_acceptable", "The answer is JSON, which the Accept header leaves out.")
+        message = "The answer is JSON, CSV, Arrow or Parquet" if exports else "The answer is JSON"
+        raise Problem("not_acceptable", f"{message}, which the Accept header leaves out.")
     return formats[0]
 
 
@@ -111,8 +118,10 @@ def _quality(text: str) -> float:
     return float(text) if re.fullmatch(r"[01](\.\d{0,3})?", text) else 1.0
 
 
-def _format(media: MediaRange) -> Format | None:
-    """The JSON that an entry asks for; None where it asks for something else. Unknown parameters are read over."""
+def _format(media: MediaRange, *, exports: bool) -> Format | None:
+    """What an entry asks for; None where it is nothing that we have. Unknown parameters are read over."""
+    if exports and media.name in _EXPORTS:
+        return Format(form=_EXPORTS[media.name])
     level = _level(media)
     if media.name not in _JSON_RANGES or level not in _SERVED_LEVELS:
         return None
@@ -123,12 +132,16 @@ def _level(media: MediaRange) -> str:
     return media.parameters.get("odata.metadata") or media.parameters.get("metadata") or "minimal"
 
 
-def _format_of_option(option: str) -> Format:
+def _format_of_option(option: str, *, exports: bool) -> Format:
     media = _media_range(option)
     media = MediaRange(JSON if media.name == "json" else media.name, media.parameters, 1.0)
-    found = _format(media)
+    found = _format(media, exports=exports)
     if found is not None:
         return found
     if media.name in _LATER_FORMATS or (media.name == JSON and _level(media) == "full"):
         raise not_supported(f"$format={option[:60]}")
-    raise Problem("not_acceptable", f"There is no format {option[:60]!r}.", "Use $format=json.")
+    raise Problem(
+        "not_acceptable",
+        f"There is no format {option[:60]!r}.",
+        "Use $format=json; collections are also csv, arrow and parquet.",
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import orjson
 import pyarrow as pa
 
+from api.exports import ENDINGS
+from api.formats import Form
 from api.json_rows import NUMBERS_AS_TEXTS, NUMBERS_BARE, Encoder, json_rows
 from api.odata.compile import Compiled
 from api.odata.negotiate import Format
@@ -19,21 +20,12 @@ from catalog.model import Type
 _PATH_SAFE = "!$&'()*+,;=:@/"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What stands around the rows of a collection."""
-
-    context: str | None
-    count: int | None
-    next_link: str | None
-
-
 def encoders(form: Format) -> dict[Type, Encoder]:
     return NUMBERS_AS_TEXTS if form.exact_texts else NUMBERS_BARE
 
 
-def rows_of(batch: pa.RecordBatch, columns: Iterable[tuple[str, Type]], form: Format) -> list[str]:
-    """Each row as the text of a JSON object; nulls are kept."""
+def rows_of(batch: pa.RecordBatch, columns: Iterable[tuple[str, Type]], form: Format) -> memoryview:
+    """The rows as JSON objects, a comma before each; nulls are kept."""
     return json_rows(batch, [(name, name, type_) for name, type_ in columns], encoders(form))
 
 
@@ -49,17 +41,28 @@ def context_url(compiled: Compiled, root: str, form: Format) -> str | None:
     return f"{root}$metadata#{compiled.entity.collection.name}{selected}{single}"
 
 
-def collection(rows: list[str], frame: Frame, form: Format) -> bytes:
-    head = _member("@odata.context", frame.context)
-    if frame.count is not None:
-        head += _member("@odata.count", str(frame.count) if form.exact_texts else frame.count)
-    tail = f",{_member('@odata.nextLink', frame.next_link)[:-1]}" if frame.next_link else ""
-    return f'{{{head}"value":[{",".join(rows)}]{tail}}}'.encode()
+def collection_head(context: str | None, count: int | None, form: Format) -> bytes:
+    """What stands before the rows of a collection."""
+    head = _member("@odata.context", context)
+    if count is not None:
+        head += _member("@odata.count", str(count) if form.exact_texts else count)
+    return f'{{{head}"value":['.encode()
 
 
-def entity(row: str, context: str | None) -> bytes:
+def collection_tail(next_link: str | None) -> bytes:
+    """What stands behind them."""
+    tail = f",{_member('@odata.nextLink', next_link)[:-1]}" if next_link else ""
+    return f"]{tail}}}".encode()
+
+
+def entity(row: bytes, context: str | None) -> bytes:
     """One entity, or one property where the row has a single member."""
-    return f"{{{_member('@odata.context', context)}{row[1:]}".encode()
+    return b"{%b%b" % (_member("@odata.context", context).encode(), row[1:])
+
+
+def broken_off(form: Form, problem: Problem) -> bytes:
+    """The end of a collection that fails after rows were sent: of JSON the error, in what stays no document."""
+    return b"," + error(problem) if form is Form.JSON else ENDINGS[form]
 
 
 def error(problem: Problem) -> bytes:

@@ -7,29 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 import orjson
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api.answers import repeat
 from api.config import Settings
+from api.formats import Form
 from api.limits import Limits
 from api.odata import render
 from api.odata.answer import Answer, Asked, Place, answer
 from api.odata.compile import Compiled, compile_request
 from api.odata.explaining import explain
-from api.odata.faults import not_supported
+from api.odata.faults import invalid_parameter, not_supported
 from api.odata.metadata import metadata_document, service_document
-from api.odata.negotiate import JSON, VERSION, XML, Format, accept_xml, check_version, json_format, page_size
+from api.odata.negotiate import JSON, VERSION, XML, Format, accept_xml, answer_format, check_version, page_size
 from api.odata.options import Options, parse_options
 from api.odata.path import Shape, split_path
 from api.problems import Problem, problem_from
-from api.reading import TIMING_HEADER, Reader, Stopwatch, one_snapshot, read_headers
+from api.reading import TIMING_HEADER, Reader, Stopwatch, listening, one_snapshot, read_headers
 
 MOUNT = "/odata"
 METADATA = "$metadata"
@@ -65,7 +67,10 @@ class _Door:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            response = await self._read(request)
+            with listening(request.receive):
+                response = await self._read(request)
+        except ClientDisconnect:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever fails is told in OData's own form
             response = _failure(error)
         response.headers["OData-Version"] = VERSION
@@ -88,7 +93,7 @@ class _Door:
 
     def _service_document(self, request: Request, options: Options, place: Place, stopwatch: Stopwatch) -> Response:
         options.only("$format")
-        form = json_format(_accept(request), options.values.get("$format"))
+        form = answer_format(_accept(request), options.values.get("$format"), exports=False)
         with stopwatch.measure("render"):
             body = service_document(self.reader.engine.tables, place.root, form)
         return _response(request, body, form.content_type, {TIMING_HEADER: stopwatch.header()})
@@ -106,15 +111,15 @@ class _Door:
             form = _form(request, compiled)
         if options.explain:
             return self._explanation(request, compiled, stopwatch)
-        preferred = page_size(request.headers.getlist("Prefer"), self.limits.page_rows_max)
+        preferred = page_size(request.headers.getlist("Prefer"), self.limits.preferred_page_rows_max)
         size = preferred or self.limits.page_rows_max
         asked = Asked(compiled, place, form, size, preferred)
         snapshot = one_snapshot(self.reader.engine, compiled.snapshots)
         if (repeatable := asked.repeatable(snapshot)) is not None:
             repeat(request.scope, repeatable)
-        found = answer(self.reader.engine, asked, snapshot, stopwatch)
+        found = answer(self.reader, asked, snapshot, stopwatch)
         headers = read_headers(stopwatch, found.snapshot, compiled.query.as_of)
-        if preferred is not None and compiled.shape is Shape.COLLECTION:
+        if preferred is not None and compiled.shape is Shape.COLLECTION and form.form is Form.JSON:
             headers["Preference-Applied"] = f"odata.maxpagesize={preferred}"
         return _data_response(request, found, headers)
 
@@ -144,7 +149,12 @@ def _form(request: Request, compiled: Compiled) -> Format:
     """Counts and bare values are text, whatever was accepted."""
     if compiled.shape in {Shape.COUNT, Shape.VALUE}:
         return Format()
-    return json_format(_accept(request), compiled.options.values.get("$format"))
+    form = answer_format(
+        _accept(request), compiled.options.values.get("$format"), exports=compiled.shape is Shape.COLLECTION
+    )
+    if form.form is not Form.JSON and compiled.options.count:
+        raise invalid_parameter("$count", "An export has no place for a count.", "Leave it out, or ask for JSON.")
+    return form
 
 
 def _check_method(method: str, segments: tuple[str, ...]) -> None:
@@ -162,7 +172,9 @@ def _check_method(method: str, segments: tuple[str, ...]) -> None:
 def _data_response(request: Request, found: Answer, headers: Mapping[str, str]) -> Response:
     if found.body is None:
         return Response(status_code=204, headers=dict(headers))
-    return _response(request, found.body, found.content_type, headers)
+    if found.body.rest is None:
+        return _response(request, found.body.first, found.content_type, headers)
+    return found.body.response(headers, found.content_type, partial(render.broken_off, found.form))
 
 
 def _response(request: Request, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Response:

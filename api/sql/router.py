@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 
+from api.exports import exported
+from api.formats import Form, accepted_form
 from api.limits import Limits
 from api.problems import Problem
-from api.reading import Reader, Stopwatch, one_snapshot, read_headers
-from api.sql.formats import Format, accepted_format
-from api.sql.render import Rows, render
+from api.reading import Reader, Stopwatch, listening, one_snapshot, read_headers
+from api.sql.render import broken_off, json_pieces
 from api.sql.request import JSON, NAMES, TEXTS, SqlRequest, read_request
-from engine.execute import Running
+from api.streaming import Pieces
+from engine.pipeline import Selected
 
 TRUNCATED_HEADER = "X-Finlake-Truncated"
 EXAMPLE = "SELECT source, count(*) AS n FROM series GROUP BY source ORDER BY n DESC"
@@ -36,38 +41,60 @@ def sql_router(reader: Reader, limits: Limits) -> APIRouter:
 
         The answer is JSON, CSV, an Arrow IPC stream or Parquet, as the Accept header says.
         """
-        form = accepted_format(",".join(request.headers.getlist("accept")))
+        form = accepted_form(",".join(request.headers.getlist("accept")))
         asked = await read_request(request, limits)
-        return await reader.run(lambda: _answer(reader, asked, form, limits))
+        with listening(request.receive):
+            return await reader.run(lambda: _answer(reader, asked, form))
 
     return router
 
 
-def _answer(reader: Reader, asked: SqlRequest, form: Format, limits: Limits) -> Response:
+def _answer(reader: Reader, asked: SqlRequest, form: Form) -> Response:
     stopwatch = Stopwatch()
     selected = reader.engine.select(asked.question, one_snapshot(reader.engine, asked.snapshots))
+    stopwatch.follow(selected)
+    rows = _Rows(selected, asked.question.rows_max)
+    body = reader.streams.begin(_pieces(rows, form, stopwatch))
+    rows.must_be_whole = body.rest is not None and form is not Form.JSON
+    headers = read_headers(stopwatch, selected.snapshot, asked.question.as_of)
+    headers |= {"Vary": "Accept"}
+    if body.rest is None:
+        headers[TRUNCATED_HEADER] = str(rows.truncated).lower()
+    return body.response(headers, form.value, partial(broken_off, form))
+
+
+class _Rows:
+    """The rows of an answer, no more than so many. `truncated` says, once they have ended, whether the SQL has more.
+
+    They `must_be_whole` where the client could not be told any more.
+    """
+
+    def __init__(self, selected: Selected, rows_max: int) -> None:
+        self.selected = selected
+        self.truncated = False
+        self.must_be_whole = False
+        self._rows_max = rows_max
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Raises Problem `limit_exceeded`, and what `Running.batches` raises."""
+        left = self._rows_max
+        for batch in self.selected.running.batches():
+            yield batch.slice(0, left)
+            self.truncated = batch.num_rows > left
+            left = max(left - batch.num_rows, 0)
+            if self.truncated and self.must_be_whole:
+                details = {"limit": "sql_rows_max", "value": self._rows_max}
+                raise Problem("limit_exceeded", "The answer has too many rows.", "Ask for fewer.", details)
+
+
+def _pieces(rows: _Rows, form: Form, stopwatch: Stopwatch) -> Pieces:
+    selected = rows.selected
+    schema, batches = selected.running.schema, rows.batches()
     try:
-        table = _table(selected.running, limits)
+        if form is Form.JSON:
+            pieces = json_pieces(schema, batches, selected.snapshot, lambda: rows.truncated)
+        else:
+            pieces = exported(form, schema, batches)
+        yield from stopwatch.each("render", pieces, selected)
     finally:
         selected.running.close()
-    stopwatch.add_all({**selected.timings, "execute": selected.running.execute_ms})
-    most = asked.question.rows_max
-    rows = Rows(table.slice(0, most), selected.snapshot, table.num_rows > most)
-    with stopwatch.measure("render"):
-        body = render(rows, form)
-    headers = read_headers(stopwatch, selected.snapshot, asked.question.as_of)
-    headers |= {TRUNCATED_HEADER: str(rows.truncated).lower(), "Vary": "Accept"}
-    return Response(body, headers=headers, media_type=form.value)
-
-
-def _table(running: Running, limits: Limits) -> pa.Table:
-    """All rows, which the statement bounds in number and this in size. Raises Problem `limit_exceeded`."""
-    batches: list[pa.RecordBatch] = []
-    size = 0
-    for batch in running.batches():
-        batches.append(batch)
-        size += batch.nbytes
-        if size > limits.sql_answer_bytes_max:
-            details = {"limit": "sql_answer_bytes_max", "value": limits.sql_answer_bytes_max}
-            raise Problem("limit_exceeded", "The answer is too large.", "Ask for fewer rows or columns.", details)
-    return pa.Table.from_batches(batches, running.schema)

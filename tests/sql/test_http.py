@@ -102,14 +102,13 @@ LIMITED = {
     "sql_nodes_max": ("SELECT " + ",".join("1" * 90), 400),
     "sql_depth_max": ("SELECT " + "(" * 30 + "1" + ")" * 30, 400),
     "sql_tables_max": ("SELECT 1 FROM series a, series b, series c, series d, series e", 400),
-    "sql_answer_bytes_max": ("SELECT a.title || b.title FROM series a, series b, series c", 400),
 }
 
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_limits(door: SqlDoor, name: str) -> None:
     values = {"sql_body_bytes_max": 800, "sql_characters_max": 500, "sql_nodes_max": 80, "sql_depth_max": 20}
-    values |= {"sql_tables_max": 4, "sql_answer_bytes_max": 100}
+    values |= {"sql_tables_max": 4}
     door.lake.limits = Limits.model_validate({name: values[name]})
     try:
         sql, status = LIMITED[name]

@@ -1,0 +1,29 @@
+"""What an error of the database means: the one place that reads its text."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from catalog.entries import FileEntry
+from catalog.errors import StorageFull
+from catalog.scan import check_files
+from engine.errors import EngineError, ExecutionFailed
+
+OUT_OF_MEMORY = "Out of Memory Error"
+IO_ERROR = "IO Error"
+NO_SPACE = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+
+
+def failure_of(error: Exception, files: tuple[FileEntry, ...]) -> EngineError:
+    """What a database error means. Its text tells of files and SQL, so it goes no further than the log.
+
+    Raises StorageFull where it could not spill, StorageDamaged where a file is at fault.
+    """
+    if IO_ERROR in str(error) and any(text in str(error) for text in NO_SPACE):
+        raise StorageFull("There is no space for the temporary files of the database.") from error
+    if OUT_OF_MEMORY in str(error):
+        hint = "Narrow the question: name a series or a range of dates."
+        return ExecutionFailed("The database needs more memory than it may use.", hint)
+    check_files(files)
+    return ExecutionFailed("The database failed to run the query.", cause=type(error).__name__)
