@@ -18,7 +18,7 @@ from engine.lower import Templates, lower
 from engine.planner import plan
 from engine.planner.model import Plan
 from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, Query
-from tests.engine.test_answers import queries
+from tests.same_query.random_queries import queries
 from tests.support.warehouse import Warehouse, warehouse
 
 
