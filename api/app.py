@@ -115,7 +115,8 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     if settings.maintenance:
         upkeep.start()
         keeping.start()
-    return Services(upkeep, keeping, merges, committer, batches, database, lake, Engine(snapshots, database))
+    engine = Engine(snapshots, database, related_keys_max=limits.related_keys_max)
+    return Services(upkeep, keeping, merges, committer, batches, database, lake, engine)
 
 
 def _keeping_passes(

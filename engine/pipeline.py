@@ -10,11 +10,15 @@ from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
 from engine.execute import Database, Result, Running
-from engine.explain import Explanation, explained
+from engine.explain import Explanation, LookedUp, explained
 from engine.lower import Templates, lower, lower_selection, read_selection
-from engine.planner import PASSES, Pass, plan, stages
-from engine.query import Query
+from engine.planner import PASSES, Pass, Stage, plan, stages
+from engine.planner.model import Plan
+from engine.query import Query, Related
+from engine.related import Keys, keys_plan, narrowed, without_related
 from engine.sql import SqlQuestion
+
+RELATED_KEYS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,24 @@ class Selected:
 class Engine:
     """Answers queries. Safe to share between threads; every call blocks.
 
-    `passes` and `prunes` exist for the tests, which ask each query with and without them.
+    Of related rows at most `related_keys_max` keys are looked up to prune by. `passes` and `prunes` exist for the
+    tests, which ask each query with and without them.
     """
 
     def __init__(
-        self, snapshots: Snapshots, database: Database, *, passes: tuple[Pass, ...] = PASSES, prunes: bool = True
+        self,
+        snapshots: Snapshots,
+        database: Database,
+        *,
+        related_keys_max: int = RELATED_KEYS_MAX,
+        passes: tuple[Pass, ...] = PASSES,
+        prunes: bool = True,
     ) -> None:
         self.snapshots = snapshots
         self._database = database
+        self._related_keys_max = related_keys_max
         self._passes = passes
+        self._prunes = prunes
         self._templates = Templates()
         self._files = prune if prunes else _all_files
 
@@ -63,9 +76,13 @@ class Engine:
         planned = plan(query, self.tables, self._passes)
         clock.lap("plan")
         snapshot = self._snapshot(query)
+        if planned.related:
+            planned, _ = self._narrowed(planned, snapshot)
+            clock.lap("related")
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
-        statement = lower(planned, files, keyset=keyset, templates=self._templates)
+        related = self._related(planned, snapshot)
+        statement = lower(planned, files, keyset=keyset, templates=self._templates, related=related)
         clock.lap("lower")
         return Result(planned, snapshot.token, files, self._database.open(statement), clock.laps)
 
@@ -81,6 +98,7 @@ class Engine:
         plans = [replace(plan(query, self.tables, self._passes), order=()) for query in selection.queries]
         clock.lap("plan")
         state = self.snapshots.at(snapshot)
+        plans = [without_related(self._narrowed(planned, state)[0]) for planned in plans]
         scans = [(planned, self._files(state, planned.scan)) for planned in plans]
         clock.lap("prune")
         statement = lower_selection(selection, scans)
@@ -88,15 +106,46 @@ class Engine:
         return Selected(state.token, self._database.open(statement), clock.laps)
 
     def explain(self, query: Query, *, footers_max: int) -> Explanation:
-        """How `answer` would answer a query. Nothing is executed: at most so many footers of files are read.
+        """How `answer` would answer a query, which is not executed: but for looking up the keys of related rows, at
+        most so many footers of files are read.
 
         Raises QueryError, NotSupported, ScanRefused; of the catalog UnknownSnapshot, SnapshotExpired and the errors of
         storage.
         """
         taken = stages(query, self.tables, self._passes)
         snapshot = self._snapshot(query)
-        files = self._files(snapshot, taken[-1].plan.scan)
-        return explained(taken, snapshot.token, files, lower(taken[-1].plan, files), footers_max)
+        planned, keys = self._narrowed(taken[-1].plan, snapshot)
+        taken = (*taken, Stage("look_up_related", planned))
+        files = self._files(snapshot, planned.scan)
+        related = self._related(planned, snapshot)
+        looked_up = tuple(
+            LookedUp(node, self._files(snapshot, rows.scan), len(keys[node]) if node in keys else None)
+            for node, rows in taken[0].plan.related
+        )
+        statement = lower(planned, files, related=related)
+        return explained(taken, snapshot.token, files, statement, footers_max, looked_up)
+
+    def _narrowed(self, planned: Plan, snapshot: LakeSnapshot) -> tuple[Plan, Mapping[Related, Keys]]:
+        """The plan with the keys of related rows that it is worth to prune by."""
+        if not self._prunes:
+            return planned, {}
+        return narrowed(planned, self._passes, lambda _, rows: self._keys(rows, snapshot))
+
+    def _keys(self, rows: Plan, snapshot: LakeSnapshot) -> Keys | None:
+        most = self._related_keys_max
+        wanted = keys_plan(rows, most)
+        files, related = self._files(snapshot, rows.scan), self._related(rows, snapshot)
+        running = self._database.open(lower(wanted, files, templates=self._templates, related=related))
+        keys = tuple(key for batch in running.batches() for key in batch.column(0).to_pylist())
+        return keys if len(keys) <= most else None
+
+    def _related(self, planned: Plan, snapshot: LakeSnapshot) -> dict[Related, ScanFiles]:
+        """The files of all related rows, those of related rows among them."""
+        found: dict[Related, ScanFiles] = {}
+        for node, rows in planned.related:
+            found[node] = self._files(snapshot, rows.scan)
+            found |= self._related(rows, snapshot)
+        return found
 
     def _snapshot(self, query: Query) -> LakeSnapshot:
         return self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from catalog.identity import series_id, source_id
-from catalog.model import Table
-from engine.query import Field, Order, Query, View
+from catalog.model import MODEL, Table, Type
+from engine.query import And, Compare, Expr, Field, Literal, Not, Or, Order, Query, Related, View, is_in
 from tests.support.evaluate import evaluate, sorted_rows
 from tests.support.hostile import HOSTILE
 from tests.support.oracle import Oracle, Point
@@ -79,6 +79,25 @@ class State:
             ](*asked[1:])
         return self._known[asked]
 
+    def matching(self, query: Query, table: Table) -> Rows:
+        where = self._without_related(query.where)
+        return [row for row in self.rows(table, query.view, query.as_of) if evaluate(where, row) is True]
+
+    def _without_related(self, expr: Expr) -> Expr:
+        """The condition with the values that related rows have in the place of what is asked of them."""
+        match expr:
+            case Related(column, rows):
+                found = self.matching(rows, MODEL.by_name[rows.table])
+                return is_in(Field(column), [Literal(row[rows.columns[0]], Type.UUID) for row in found])
+            case And(args) | Or(args):
+                return type(expr)(tuple(self._without_related(arg) for arg in args))
+            case Not(arg):
+                return Not(self._without_related(arg))
+            case Compare(op, left, right):
+                return Compare(op, self._without_related(left), self._without_related(right))
+            case _:
+                return expr
+
     def _points(self, view: View, as_of: dt.date | None) -> Rows:
         listed = {View.EVERY: self.oracle.every, View.LATEST: self.oracle.latest, View.FIRST: self.oracle.first}
         names = ("series_id", "date", "revision_date", "value", "is_original_release")
@@ -117,7 +136,7 @@ class AskedLake:
     def expected(self, query: Query, state: State) -> Rows:
         """All visible columns of the rows that answer a query, whatever it selects."""
         table = self.lake.engine.tables.by_name[query.table]
-        rows = [row for row in state.rows(table, query.view, query.as_of) if evaluate(query.where, row) is True]
+        rows = state.matching(query, table)
         ties = table.row_key if query.view is View.EVERY else table.key
         rows = sorted_rows(rows, [*query.order, *(Order(Field(name)) for name in ties)])
         return rows[query.page.offset :][: query.page.limit]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from functools import cache
 
 from hypothesis import strategies as st
 
 from catalog.identity import series_id as made_id
 from catalog.identity import source_id
-from catalog.model import DATA_POINTS, SERIES, SOURCES, Table, Type
+from catalog.model import DATA_POINTS, MODEL, SERIES, SOURCES, Table, Type
 from engine.literals import LONG_MAX, literal, typed_compare, typed_in
-from engine.query import NULL, Call, Expr, Field, Literal, Op, Order, Page, Query, View, all_of, any_of, negate
+from engine.query import NULL, Call, Expr, Field, Literal, Op, Order, Page, Query, Related, View, all_of, any_of, negate
 from tests.same_query import asked_lake
 from tests.same_query.asked_lake import AS_OF, DAYS, NAMES, REVISIONS, TITLES, VALUES, id_of
 from tests.support.hostile import HOSTILE
@@ -20,6 +21,7 @@ _PARTS = ["a", "%", "_", "'", "Al", "☃", "", "\\", "--", "\u202e"]
 _INSTANTS = [asked_lake.NOW, dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 6, 15, tzinfo=dt.UTC)]
 
 
+@cache
 def _constants(type_: Type) -> st.SearchStrategy[Literal]:
     match type_:
         case Type.UUID:
@@ -66,6 +68,7 @@ def _calls(field: Field, type_: Type) -> list[tuple[Expr, Type]]:
             return []
 
 
+@cache
 def _values(table: Table) -> st.SearchStrategy[tuple[Expr, Type]]:
     """Columns, and functions of columns, with their types. Instants are the same on every row, so they are rare."""
     columns: list[tuple[Expr, Type]] = [(Field(column.name), column.type) for column in table.visible]
@@ -106,9 +109,30 @@ def _leaves(table: Table) -> list[st.SearchStrategy[Expr]]:
     return leaves
 
 
-def conditions(table: Table) -> st.SearchStrategy[Expr]:
+def _related(table: Table, depth: int) -> list[st.SearchStrategy[Expr]]:
+    """Conditions on the rows of other tables, each with the views that its collection is shown in."""
+    found: list[st.SearchStrategy[Expr]] = []
+    for way in table.relations:
+        target = MODEL.by_name[way.target]
+        views = (View.LATEST, View.EVERY) if target.revision else (View.LATEST,)
+        days = AS_OF if target.revision else (None,)
+        rows = st.builds(
+            Query,
+            st.just(target.name),
+            st.just(way.target_columns),
+            conditions(target, depth - 1),
+            view=st.sampled_from(views),
+            as_of=st.sampled_from(days),
+        )
+        found.append(st.builds(Related, st.just(way.columns[0]), rows))
+    return found
+
+
+@cache
+def conditions(table: Table, depth: int = 2) -> st.SearchStrategy[Expr]:
+    """Conditions on a table's rows, and on those of other tables that they lead to in at most so many steps."""
     return st.recursive(
-        st.one_of(*_leaves(table)),
+        st.one_of(*_leaves(table), *(_related(table, depth) if depth else ())),
         lambda inner: st.one_of(
             st.lists(inner, max_size=3).map(lambda args: all_of(*args)),
             st.lists(inner, max_size=3).map(lambda args: any_of(*args)),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from api.graphql.naming import camel, connection_field
+from api.odata.edm import EntityType
 from catalog.model import MODEL, Collection, Table, Type
+from engine.planner.model import relations_in
 from engine.printing import text_of
 from engine.query import (
     FALSE,
@@ -28,6 +30,7 @@ from engine.query import (
     Order,
     Page,
     Query,
+    Related,
     View,
 )
 
@@ -49,25 +52,80 @@ class Document:
         return [row[self.node] if self.node else row for row in data]
 
 
-def url_of(query: Query, snapshot: str) -> str | None:
-    """The URL below the service root of OData."""
+def url_of(query: Query, snapshot: str, related_max: int) -> str | None:
+    """The URL below the service root of OData, which has conditions on at most so many others."""
     table = MODEL.by_name[query.table]
     if table.revision is None and (query.view is not View.LATEST or query.as_of is not None):
         return None
-    every = query.view is View.EVERY
-    (collection,) = (c for c in MODEL.collections if c.table == table.name and c.every_revision is every)
+    collection = _shown_as(query)
+    others = list(_related(query.where))
+    days = {each.as_of for each in (query, *others) if MODEL.by_name[each.table].revision}
+    first = query.view is View.FIRST and any(MODEL.by_name[each.table].revision for each in others)
+    spelt = _spelt(query.where, EntityType(MODEL, collection), ())
+    if spelt is None or len(days) > 1 or first or len(others) > related_max:
+        return None
+    as_of = next(iter(days), None)
     options = {
         "$select": ",".join(query.columns),
-        "$filter": "" if query.where == TRUE else text_of(query.where),
+        "$filter": "" if query.where == TRUE else text_of(spelt),
         "$orderby": ",".join(f"{text_of(term.by)}{' desc' if term.descending else ''}" for term in query.order),
         "$top": "" if query.page.limit is None else str(query.page.limit),
         "$skip": str(query.page.offset or ""),
-        "asOf": "" if query.as_of is None else query.as_of.isoformat(),
+        "asOf": "" if as_of is None else as_of.isoformat(),
         "release": "first" if query.view is View.FIRST else "",
         "snapshot": snapshot,
     }
     written = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items() if value)
     return f"{collection.name}{'/$count' if query.count_only else ''}?{written}"
+
+
+def _shown_as(query: Query) -> Collection:
+    every = query.view is View.EVERY
+    return next(c for c in MODEL.collections if c.table == query.table and c.every_revision is every)
+
+
+def _related(expr: Expr) -> Iterator[Query]:
+    for node in relations_in(expr):
+        yield node.rows
+        yield from _related(node.rows.where)
+
+
+def _spelt(expr: Expr, entity: EntityType, heads: tuple[str, ...]) -> Expr | None:
+    """The condition with paths in the place of columns and of conditions on others.
+
+    None where a path to one other entity would stand under `not`: there OData asks for what the entity says of `not`.
+    """
+    match expr:
+        case Field(name):
+            return Field("/".join((*heads, name)))
+        case Related(column, rows):
+            target = _shown_as(rows)
+            ways = entity.navigations.values()
+            way = next(each for each in ways if each.target == target and each.relation.columns == (column,))
+            if not way.relation.many:
+                return _spelt(rows.where, entity.to(way), (*heads, way.name))
+            variable = f"x{len(heads)}"
+            inner = _spelt(rows.where, entity.to(way), (variable,))
+            path = "/".join((*heads, way.name))
+            return None if inner is None else Field(f"{path}/any({variable}:{text_of(inner)})")
+        case And(args) | Or(args) | Call(args=args):
+            spelt = [_spelt(arg, entity, heads) for arg in args]
+            return None if None in spelt else replace(expr, args=tuple(spelt))
+        case Not(arg) if not any(_leads_to_one(node, entity) for node in relations_in(arg)):
+            inner = _spelt(arg, entity, heads)
+            return None if inner is None else Not(inner)
+        case Compare(op, left, right) if not relations_in(expr):
+            return Compare(op, *(_spelt(side, entity, heads) for side in (left, right)))
+        case In(arg, items) if not relations_in(expr):
+            return In(_spelt(arg, entity, heads), items)
+        case Literal():
+            return expr
+        case _:
+            return None
+
+
+def _leads_to_one(node: Related, entity: EntityType) -> bool:
+    return not any(each.relation.many for each in entity.navigations.values() if each.target.table == node.rows.table)
 
 
 def document_of(query: Query, snapshot: str) -> Document | None:
