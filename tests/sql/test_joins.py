@@ -14,17 +14,23 @@ NARROWED = [
     f"SELECT p.date, p.value FROM data_points p JOIN series s ON s.id = p.series_id WHERE {ONE}",
     f"SELECT p.date FROM series s JOIN revisions p ON p.series_id = s.id AND {TWO}",
     f"SELECT p.date FROM data_points p, series s WHERE p.series_id = s.id AND {TWO} AND p.date > '2002-01-01'",
-    "SELECT P.date FROM data_points AS P INNER JOIN series S ON (S.id = P.series_id) "
-    "WHERE S.title IN ('x', 'It''s people; at work -- all')",
+    (
+        "SELECT P.date FROM data_points AS P INNER JOIN series S ON (S.id = P.series_id) "
+        "WHERE S.title IN ('x', 'It''s people; at work -- all')"
+    ),
     f"SELECT count(*) FROM data_points_as_of('2002-01-01') p JOIN series s ON s.id = p.series_id WHERE {ONE}",
     "SELECT date FROM data_points WHERE series_id IN (SELECT id FROM series WHERE frequency = 'monthly')",
     f"SELECT date FROM data_points d WHERE d.series_id IN (SELECT s.id AS x FROM series s WHERE {ONE} LIMIT 5)",
     f"WITH t AS (SELECT p.date FROM data_points p JOIN series s ON s.id = p.series_id WHERE {ONE}) SELECT * FROM t",
-    "SELECT p.date FROM data_points p JOIN series s ON s.id = p.series_id JOIN sources o ON o.id = s.source_id "
-    f"WHERE {ONE}",
+    (
+        "SELECT p.date FROM data_points p JOIN series s ON s.id = p.series_id JOIN sources o ON o.id = s.source_id "
+        f"WHERE {ONE}"
+    ),
     f"SELECT p.date, s.title FROM data_points p LEFT JOIN series s ON TRUE WHERE s.id = p.series_id AND {TWO}",
-    "SELECT p.date FROM data_points p JOIN series s ON s.id = p.series_id JOIN sources o ON s.source_id = o.id "
-    "WHERE o.name = 'nobody'",
+    (
+        "SELECT p.date FROM data_points p JOIN series s ON s.id = p.series_id JOIN sources o ON s.source_id = o.id "
+        "WHERE o.name = 'nobody'"
+    ),
 ]
 WHOLE = [
     f"SELECT p.date, s.title FROM data_points p LEFT JOIN series s ON s.id = p.series_id AND {ONE}",
@@ -32,14 +38,14 @@ WHOLE = [
     f"SELECT p.date FROM data_points p JOIN series s ON s.id <> p.series_id WHERE {ONE}",
     f"SELECT p.date FROM data_points p JOIN series s ON s.id = p.series_id WHERE NOT ({ONE})",
     f"SELECT p.date FROM data_points p WHERE p.series_id NOT IN (SELECT s.id FROM series s WHERE {ONE})",
-    "SELECT p.date FROM data_points p JOIN series s ON s.source_id = p.series_id OR s.source_id <> p.series_id "
-    f"WHERE {ONE}",
+    ("SELECT p.date FROM data_points p JOIN series s ON s.source_id = p.series_id OR s.source_id <> p.series_id "
+    f"WHERE {ONE}"),
     f"SELECT p.date FROM data_points p FULL JOIN series s ON s.id = p.series_id AND {ONE}",
     f"SELECT p.date FROM data_points p WHERE EXISTS (SELECT 1 FROM series s WHERE s.id = p.series_id AND {ONE})",
     f"SELECT p.date FROM data_points p JOIN (SELECT * FROM series s WHERE {ONE}) s ON s.id = p.series_id",
     "SELECT p.date FROM data_points p JOIN series s ON s.id = p.series_id WHERE s.title LIKE 'Prices%'",
-    "SELECT p.date FROM data_points p, data_points p2, series s "
-    f"WHERE p.series_id = p2.series_id AND p2.date = p.date AND {ONE}",
+    ("SELECT p.date FROM data_points p, data_points p2, series s "
+    f"WHERE p.series_id = p2.series_id AND p2.date = p.date AND {ONE}"),
 ]  # fmt: skip
 
 
