@@ -1,7 +1,7 @@
 # finlake. `make help` lists the verbs; each sets up what it needs first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test accept check format bench loadtest torture lock clean
+.PHONY: help setup run test accept check format bench loadtest torture differential lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -52,6 +52,9 @@ loadtest: setup ## Four audiences against budgets, two minutes, on a service of 
 
 torture: setup ## An hour of kills, power cuts, stops and storms (SECONDS=3600 SEED=...); a failure names its seed.
 	@$(BIN)/python -m tests.reliability.torture --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED))
+
+differential: setup ## 2,000 random questions, each in every way there is (N=2000 SEED=...); a failure names its seed.
+	@$(BIN)/python -W ignore -m tests.same_query.differential --count $(or $(N),2000) $(if $(SEED),--seed $(SEED))
 
 lock: setup ## Pin and hash the dependencies of pyproject.toml anew.
 	@$(BIN)/uv pip compile pyproject.toml -q --upgrade --all-extras --universal --python-version 3.11 --generate-hashes \

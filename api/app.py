@@ -118,7 +118,7 @@ def open_services(
     watching = Upkeep((debt.look,))
     if settings.maintenance:
         watching.start()
-    engine = Engine(snapshots, database, points)
+    engine = Engine(snapshots, database, points, related_keys_max=limits.related_keys_max)
     return Services(watching, debt, committer, batches, database, points, lake, engine, metrics)
 
 

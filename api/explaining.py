@@ -16,6 +16,9 @@ def explanation_lines(told: Mapping[str, Any]) -> Iterator[str]:
         f" bounds, {pruned['members']} by members; {files['read']} read, {files['settled']} of them settled and"
         f" {files['windowed']} by window: {files['rows']:,} rows, {files['size_bytes']:,} bytes"
     )
+    for rows in told["related"]:
+        keys = "joined" if rows["keys"] is None else f"{rows['keys']} keys looked up"
+        yield f"related: {rows['condition']}: {keys}, {rows['files']['read']} files of {rows['table']} read"
     yield _row_groups(told["row_groups"])
     for step in told["passes"]:
         yield f"pass {step['name']}"

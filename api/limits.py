@@ -56,6 +56,12 @@ class Limits(BaseSettings):
         default=64 * 2**20, ge=0, description="Answers kept to be given again; the least recently given go first."
     )
     in_items_max: int = Field(default=5_000, ge=1, description="Items of one `in` list, and ids of one list argument.")
+    related_conditions_max: int = Field(default=8, ge=0, description="Conditions on other tables in one filter.")
+    related_keys_max: int = Field(
+        default=1_000,
+        ge=0,
+        description="Rows of another table whose keys are looked up first to prune files by; more are joined.",
+    )
     explain_footers_max: int = Field(
         default=1_000, ge=0, description="Files whose row groups one `explain` counts; of more it counts none."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from engine.lower import Statement
 from engine.planner import Stage
 from engine.planner.model import Plan
 from engine.printing import text_of
+from engine.query import Related
 
 LISTED_VALUES_MAX = 8  # of a domain; of more, their number and ends are told
 
@@ -31,6 +32,26 @@ class Files:
     windowed: int
     rows: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A condition on related rows, the files that have them, and how many keys it selects; None where it is joined."""
+
+    node: Related
+    files: ScanFiles
+    keys: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedRows:
+    """How a condition on related rows is answered: `keys` is how many were looked up first, and files pruned by them;
+    None where the statement joins them."""
+
+    table: str
+    condition: str
+    keys: int | None
+    files: Files
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +83,7 @@ class Explanation:
     as_of: dt.date | None
     snapshot: str
     files: Files
+    related: tuple[RelatedRows, ...]
     row_groups: RowGroups | None
     passes: tuple[PassEffect, ...]
     sql: str
@@ -69,7 +91,12 @@ class Explanation:
 
 
 def explained(
-    stages: tuple[Stage, ...], snapshot: str, files: ScanFiles, statement: Statement, footers_max: int
+    stages: tuple[Stage, ...],
+    snapshot: str,
+    files: ScanFiles,
+    statement: Statement,
+    footers_max: int,
+    looked_up: tuple[LookedUp, ...] = (),
 ) -> Explanation:
     """Opens the footers of the files, where they are at most so many. Raises StorageDamaged, StorageFailed."""
     plan = stages[-1].plan
@@ -80,6 +107,9 @@ def explained(
         as_of=plan.as_of,
         snapshot=snapshot,
         files=_counted(files),
+        related=tuple(
+            RelatedRows(each.node.rows.table, text_of(each.node), each.keys, _counted(each.files)) for each in looked_up
+        ),
         row_groups=row_groups(files.files, plan.scan.domains, plan.columns) if few else None,
         passes=tuple(effects(stages)),
         sql=statement.sql,
@@ -109,8 +139,17 @@ def effects(stages: tuple[Stage, ...]) -> Iterator[PassEffect]:
 def _changes(before: Plan, after: Plan) -> Iterator[Change]:
     for field in fields(Plan):
         old, new = getattr(before, field.name), getattr(after, field.name)
-        if old != new:
+        if field.name == "related":
+            yield from _related_changes(before, after)
+        elif old != new:
             yield Change(field.name, _shown(old), _shown(new))
+
+
+def _related_changes(before: Plan, after: Plan) -> Iterator[Change]:
+    left = dict(after.related)
+    for node, rows in before.related:
+        for change in _changes(rows, left.get(node, rows)):
+            yield replace(change, part=f"{node.rows.table}: {change.part}")
 
 
 def _shown(part: Any) -> str:

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from catalog.model import Table, Type
 from engine.errors import UnknownColumn, UnknownFunction, WrongType
-from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or
+from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or, Related
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def type_of(expr: Expr, table: Table) -> Type | None:
             return column_type(expr.name, table)
         case Call():
             return _call_type(expr, table)
-        case Compare() | And() | Or() | Not() | In():
+        case Compare() | And() | Or() | Not() | In() | Related():
             return Type.BOOLEAN
         case _:
             assert_never(expr)

@@ -11,17 +11,19 @@ from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
 from engine.execute import Database, Result
-from engine.explain import Explanation, explained
+from engine.explain import Explanation, LookedUp, explained
 from engine.lower import Statement, Templates, in_order, lower, lower_selection, read_selection
-from engine.planner import PASSES, Pass, plan, stages
+from engine.planner import PASSES, Pass, Stage, plan, stages
 from engine.planner.model import Plan
-from engine.query import Query
+from engine.query import Query, Related
+from engine.related import Keys, keys_plan, narrowed, without_related
 from engine.running import Running
 from engine.slices import Chained, slices
 from engine.sql import SqlQuestion
 
 # Rows of the files of a statement for which one thread is enough: several cost more than they gain.
 POINT_ROWS_MAX = 500_000
+RELATED_KEYS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,9 @@ class Selected:
 class Engine:
     """Answers queries. Safe to share between threads; every call blocks.
 
-    `points` runs what reads few rows: it has one thread and keeps the order of files. `passes` and `prunes` exist for
-    the tests, which ask each query with and without them.
+    `points` runs what reads few rows: it has one thread and keeps the order of files. Of related rows at most
+    `related_keys_max` keys are looked up to prune by. `passes` and `prunes` exist for the tests, which ask each query
+    with and without them.
     """
 
     def __init__(
@@ -54,13 +57,16 @@ class Engine:
         database: Database,
         points: Database,
         *,
+        related_keys_max: int = RELATED_KEYS_MAX,
         passes: tuple[Pass, ...] = PASSES,
         prunes: bool = True,
     ) -> None:
         self.snapshots = snapshots
         self._database = database
         self._points = points
+        self._related_keys_max = related_keys_max
         self._passes = passes
+        self._prunes = prunes
         self._templates = Templates()
         self._files = prune if prunes else _all_files
 
@@ -83,29 +89,48 @@ class Engine:
         planned = plan(query, self.tables, self._passes)
         clock.lap("plan")
         snapshot = self._snapshot(query)
+        if planned.related:
+            planned, _ = self._narrowed(planned, snapshot)
+            clock.lap("related")
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
-        statements, database = self._statements(planned, files, keyset=keyset)
+        statements, database = self._statements(planned, files, self._related(planned, snapshot), keyset=keyset)
         first = next(statements)
         clock.lap("lower")
         running = Chained(chain((first,), statements), database.open, planned.page.limit)
         return Result(planned, snapshot.token, files, running, clock.laps)
 
     def _statements(
-        self, planned: Plan, files: ScanFiles, *, keyset: bool = False
+        self, planned: Plan, files: ScanFiles, related: Mapping[Related, ScanFiles], *, keyset: bool
     ) -> tuple[Iterator[Statement], Database]:
         """Those that give the rows of a plan, one behind the other and made as they are taken; and who runs them."""
-        if files.rows <= POINT_ROWS_MAX:
-            return iter((self._whole(planned, files, keyset=keyset),)), self._points
-        return (self._lowered(*each, keyset=keyset) for each in slices(planned, files)), self._database
+        if _is_small(files, related):
+            statement, database = self._whole(planned, files, related, keyset=keyset)
+            return iter((statement,)), database
+        parts = slices(planned, files)
+        return (self._lowered(*part, related, keyset=keyset) for part in parts), self._database
 
-    def _whole(self, planned: Plan, files: ScanFiles, *, keyset: bool = False) -> Statement:
-        """One statement for all rows of a plan."""
-        ordered = in_order(planned, files) if files.rows <= POINT_ROWS_MAX else None
-        return self._lowered(planned, ordered or files, keyset=keyset, presorted=ordered is not None)
+    def _whole(
+        self, planned: Plan, files: ScanFiles, related: Mapping[Related, ScanFiles], *, keyset: bool = False
+    ) -> tuple[Statement, Database]:
+        """One statement for all rows of a plan, and who runs it."""
+        if not _is_small(files, related):
+            return self._lowered(planned, files, related, keyset=keyset), self._database
+        # What a join does to the order of rows is its own affair.
+        ordered = None if related else in_order(planned, files)
+        presorted = ordered is not None
+        return self._lowered(planned, ordered or files, related, keyset=keyset, presorted=presorted), self._points
 
-    def _lowered(self, planned: Plan, files: ScanFiles, *, keyset: bool, presorted: bool = False) -> Statement:
-        return lower(planned, files, keyset=keyset, presorted=presorted, templates=self._templates)
+    def _lowered(
+        self,
+        planned: Plan,
+        files: ScanFiles,
+        related: Mapping[Related, ScanFiles],
+        *,
+        keyset: bool,
+        presorted: bool = False,
+    ) -> Statement:
+        return lower(planned, files, keyset=keyset, presorted=presorted, templates=self._templates, related=related)
 
     def select(self, question: SqlQuestion, snapshot: str) -> Selected:
         """The rows of an analyst's SQL; all its tables are read at one snapshot.
@@ -119,6 +144,7 @@ class Engine:
         plans = [replace(plan(query, self.tables, self._passes), order=()) for query in selection.queries]
         clock.lap("plan")
         state = self.snapshots.at(snapshot)
+        plans = [without_related(self._narrowed(planned, state)[0]) for planned in plans]
         scans = [(planned, self._files(state, planned.scan)) for planned in plans]
         clock.lap("prune")
         statement = lower_selection(selection, scans)
@@ -126,19 +152,51 @@ class Engine:
         return Selected(state.token, self._database.open(statement), clock.laps)
 
     def explain(self, query: Query, *, footers_max: int) -> Explanation:
-        """How `answer` would answer a query. Nothing is executed: at most so many footers of files are read.
+        """How `answer` would answer a query, which is not executed: but for looking up the keys of related rows, at
+        most so many footers of files are read.
 
         Raises QueryError, NotSupported, ScanRefused; of the catalog UnknownSnapshot, SnapshotExpired and the errors of
         storage.
         """
         taken = stages(query, self.tables, self._passes)
         snapshot = self._snapshot(query)
-        files = self._files(snapshot, taken[-1].plan.scan)
-        statement = self._whole(taken[-1].plan, files)
-        return explained(taken, snapshot.token, files, statement, footers_max)
+        planned, keys = self._narrowed(taken[-1].plan, snapshot)
+        taken = (*taken, Stage("look_up_related", planned))
+        files = self._files(snapshot, planned.scan)
+        looked_up = tuple(
+            LookedUp(node, self._files(snapshot, rows.scan), len(keys[node]) if node in keys else None)
+            for node, rows in taken[0].plan.related
+        )
+        statement, _ = self._whole(planned, files, self._related(planned, snapshot))
+        return explained(taken, snapshot.token, files, statement, footers_max, looked_up)
+
+    def _narrowed(self, planned: Plan, snapshot: LakeSnapshot) -> tuple[Plan, Mapping[Related, Keys]]:
+        """The plan with the keys of related rows that it is worth to prune by."""
+        if not self._prunes:
+            return planned, {}
+        return narrowed(planned, self._passes, lambda _, rows: self._keys(rows, snapshot))
+
+    def _keys(self, rows: Plan, snapshot: LakeSnapshot) -> Keys | None:
+        most = self._related_keys_max
+        related = self._related(rows, snapshot)
+        statement, database = self._whole(keys_plan(rows, most), self._files(snapshot, rows.scan), related)
+        keys = tuple(key for batch in database.open(statement).batches() for key in batch.column(0).to_pylist())
+        return keys if len(keys) <= most else None
+
+    def _related(self, planned: Plan, snapshot: LakeSnapshot) -> dict[Related, ScanFiles]:
+        """The files of all related rows, those of related rows among them."""
+        found: dict[Related, ScanFiles] = {}
+        for node, rows in planned.related:
+            found[node] = self._files(snapshot, rows.scan)
+            found |= self._related(rows, snapshot)
+        return found
 
     def _snapshot(self, query: Query) -> LakeSnapshot:
         return self.snapshots.current() if query.snapshot is None else self.snapshots.at(query.snapshot)
+
+
+def _is_small(files: ScanFiles, related: Mapping[Related, ScanFiles]) -> bool:
+    return sum(each.rows for each in (files, *related.values())) <= POINT_ROWS_MAX
 
 
 class _Clock:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from catalog.model import Type
-from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or
+from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or, Related
 
 
 def text_of(expr: Expr) -> str:
@@ -28,6 +28,8 @@ def text_of(expr: Expr) -> str:
             return f"not ({text_of(expr.arg)})"
         case In():
             return f"{_side(expr.arg)} in ({','.join(literal_text(item) for item in expr.items)})"
+        case Related(column, rows):
+            return f"{column} in ({rows.table}/{','.join(rows.columns)} where {text_of(rows.where)})"
         case _:
             assert_never(expr)
 

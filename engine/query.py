@@ -91,7 +91,19 @@ class In:
     items: tuple[Literal, ...]
 
 
-Expr: TypeAlias = Literal | Field | Call | Compare | And | Or | Not | In
+@dataclass(frozen=True, slots=True)
+class Related:
+    """`column` equals the one column that `rows` asks for, in at least one of its rows; of null it is false.
+
+    The two must be the ends of a relation of the model. `rows` has no order, page or snapshot of its own: it is read at
+    the snapshot of the query that it is part of.
+    """
+
+    column: str
+    rows: Query
+
+
+Expr: TypeAlias = Literal | Field | Call | Compare | And | Or | Not | In | Related
 
 TRUE = Literal(True, Type.BOOLEAN)
 FALSE = Literal(False, Type.BOOLEAN)

@@ -9,6 +9,7 @@ import pytest
 
 from api.client import Client
 from api.demo import tour
+from tests.same_query.asked_lake import AskedLake, asked_lake
 from tests.support.server import running_server
 from tests.support.tree import ROOT
 
@@ -41,3 +42,10 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         with Client(url) as client:
             tour.load_if_empty(client)
         yield url
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Generator[AskedLake]:
+    """The lake that random questions are asked of; tests only read from it."""
+    with asked_lake(tmp_path_factory.mktemp("asked")) as lake:
+        yield lake

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from api.cursors import Cursor, decode
 from api.limits import Limits
 from api.odata.edm import EntityType
-from api.odata.expressions import Scope, condition, expression
+from api.odata.expressions import Scope, expression
 from api.odata.faults import invalid_parameter, limit_exceeded, within
+from api.odata.navigation import filter_condition
 from api.odata.options import Options, parse_options
 from api.odata.parser import parse_expression, parse_order
 from api.odata.path import Address, Parent, Shape, resolve, split_path, view_of
@@ -61,7 +62,7 @@ def compile_request(segments: tuple[str, ...], options: Options, tables: Tables,
     """What path segments (one or more) and options ask for. Raises Problem."""
     address = resolve(segments, tables, options.aliases, options.as_of, limits)
     options.only(*_allowed(address.shape))
-    scope = Scope(address.entity, options.aliases, limits)
+    scope = Scope(address.entity, options.aliases, limits, as_of=options.as_of, release=options.release)
     selection = _selection(address, options, limits)
     query = Query(
         table=address.entity.table.name,
@@ -102,7 +103,7 @@ def _filter(options: Options, scope: Scope) -> Expr:
     if "$filter" not in options.values:
         return TRUE
     with within("$filter"):
-        return condition(parse_expression(options.values["$filter"], scope.limits), scope)
+        return filter_condition(parse_expression(options.values["$filter"], scope.limits), scope)
 
 
 def _order(options: Options, scope: Scope) -> tuple[Order, ...]:

@@ -6,6 +6,7 @@ position and, for slips, what was probably meant.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
@@ -33,7 +34,7 @@ from api.problems import Problem
 from catalog.model import Type
 from engine.functions import FUNCTIONS, type_of
 from engine.literals import typed_compare, typed_in
-from engine.query import FALSE, NULL, Call, Expr, Field, Literal, Op, all_of, any_of, negate
+from engine.query import FALSE, NULL, Call, Expr, Field, Literal, Op, View, all_of, any_of, negate
 
 # Functions of OData 4.01 that the engine has not, and two words that only look like functions.
 UNSERVED_FUNCTIONS = (
@@ -60,16 +61,24 @@ _VARIABLES = ("$root", "$this")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the names of an expression may refer to: properties of the entity, and aliases given as options."""
+    """What the names of an expression may refer to: properties of the entity, and aliases given as options.
+
+    Paths to these properties begin with `heads`: navigations, and the `variable` of a lambda operator. Entities that
+    have revisions are seen as of a day, in their first `release` or their latest.
+    """
 
     entity: EntityType
     aliases: Mapping[str, str]
     limits: Limits
+    heads: tuple[str, ...] = ()
+    variable: str = ""
+    as_of: dt.date | None = None
+    release: View | None = None
 
 
 def condition(node: Node, scope: Scope) -> Expr:
     """The expression of a filter: a boolean. A null keeps no row, so it is false. Raises Problem."""
-    expr = _condition(node, scope)
+    expr = boolean(node, scope)
     return FALSE if expr == NULL else expr
 
 
@@ -82,12 +91,12 @@ def expression(node: Node, scope: Scope) -> Expr:
             return _path(node, scope)
         case Junction():
             junction = all_of if node.operator == "and" else any_of
-            return junction(*[_condition(term, scope) for term in node.terms])
+            return junction(*[boolean(term, scope) for term in node.terms])
         case Binary():
             return _binary(node, scope)
         case Unary():
             if node.operator == "not":
-                return negate(_condition(node.operand, scope))
+                return negate(boolean(node.operand, scope))
             raise not_supported("the arithmetic operator -", node.position)
         case Membership():
             return _membership(node, scope)
@@ -107,7 +116,8 @@ def key_value(node: Node, scope: Scope) -> Literal:
     return expr
 
 
-def _condition(node: Node, scope: Scope) -> Expr:
+def boolean(node: Node, scope: Scope) -> Expr:
+    """The expression of a node that is true, false or null. Raises Problem."""
     expr = expression(node, scope)
     type_ = type_of(expr, scope.entity.table)
     if type_ is Type.BOOLEAN or expr == NULL:
@@ -178,14 +188,25 @@ def _alias(name: str, position: int, scope: Scope) -> Literal:
     raise not_supported("an alias of anything but a literal", position)
 
 
+def inner_segments(node: Path, scope: Scope) -> tuple[Segment, ...]:
+    """A path without what all paths to the scope's entity begin with; none where it does not begin so."""
+    segments = node.segments
+    if segments[0].name == _ITSELF and len(segments) > 1 and not scope.variable:
+        segments = segments[1:]
+    heads = tuple(segment.name for segment in segments[: len(scope.heads)])
+    return segments[len(heads) :] if heads == scope.heads else ()
+
+
 def _path(node: Path, scope: Scope) -> Expr:
     if _is_alias(node):
         return _alias(node.segments[0].name, node.position, scope)
-    segments = node.segments
-    if segments[0].name == _ITSELF and len(segments) > 1:
-        segments = segments[1:]
+    first = node.segments[0]
+    is_call = len(node.segments) == 1 and isinstance(first.arguments, tuple)
+    segments = node.segments if is_call else inner_segments(node, scope)
     if len(segments) == 1:
         return _member(segments[0], scope)
+    if not segments:
+        raise not_supported(f"{first.name} where {scope.entity.name} is meant", node.position)
     raise _long_path(segments, scope)
 
 

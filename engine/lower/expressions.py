@@ -17,7 +17,7 @@ from sqlglot import exp
 from catalog.model import Type
 from catalog.schemas import SQL_TYPES
 from engine.lower.templates import LISTED_ITEMS_MAX, Bound, Source
-from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or
+from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, Related
 
 WHITESPACE = " \t\n\r\v\f"
 TEXT_LENGTH_MAX = 2**32 - 2  # DuckDB refuses a position past it; no text is as long
@@ -31,10 +31,13 @@ class Parameters:
         self.sources: dict[str, Source] = {}
         self._bound: Bound | None = None
         self._places: dict[int, int] = {}
+        self._way: Callable[[Bound], Bound] = _itself
 
-    def bind(self, bound: Bound) -> None:
-        """From here on values are taken from this plan and these files."""
+    def bind(self, bound: Bound, way: Callable[[Bound], Bound] | None = None) -> None:
+        """From here on values are taken from this plan and these files. `way` leads to them from those of the whole
+        statement, where they are of related rows."""
         self._bound = bound
+        self._way = way or _itself
         self._places = {}
         for place, constant in enumerate(bound.constants):
             self._places.setdefault(id(constant), place)
@@ -43,12 +46,19 @@ class Parameters:
         """What a source makes of what is bound."""
         if self._bound is None:
             raise LookupError("Nothing is bound yet.")
-        return self._add(source(self._bound), source)
+        way = self._way
+        return self._add(source(self._bound), lambda bound: source(way(bound)))
 
     def add_constant(self, constant: Literal | In, read: Callable[[Any], Any]) -> exp.Placeholder:
         """What `read` makes of a constant of the plan, or of another plan's in the same place."""
-        place = self._places.get(id(constant), -1)
-        return self._add(read(constant), lambda bound: read(bound.constants[place]))
+        place, way = self._places.get(id(constant), -1), self._way
+        return self._add(read(constant), lambda bound: read(way(bound).constants[place]))
+
+    def related(self, node: Related) -> str:
+        """The name of the common table expression that has the rows of a condition on related rows."""
+        if self._bound is None:
+            raise LookupError("Nothing is bound yet.")
+        return related_name([each for each, _ in self._bound.plan.related].index(node))
 
     def add_value(self, value: Any) -> exp.Placeholder:
         """A value that comes from no plan."""
@@ -59,6 +69,14 @@ class Parameters:
         self.values[name] = value
         self.sources[name] = source
         return exp.Placeholder(this=name)
+
+
+def _itself(bound: Bound) -> Bound:
+    return bound
+
+
+def related_name(place: int) -> str:
+    return f"related_{place}"
 
 
 def column(name: str) -> exp.Column:
@@ -74,7 +92,7 @@ def value(expr: Expr, parameters: Parameters) -> exp.Expr:
             return column(expr.name)
         case Call():
             return _FUNCTIONS[expr.name](*(value(arg, parameters) for arg in expr.args))
-        case Compare() | And() | Or() | Not() | In():
+        case Compare() | And() | Or() | Not() | In() | Related():
             return exp.Paren(this=condition(expr, parameters, keeps_rows=False))
         case _:
             assert_never(expr)
@@ -111,6 +129,8 @@ def condition(expr: Expr, parameters: Parameters, *, keeps_rows: bool = True) ->
             return _comparison(expr, parameters, keeps_rows=keeps_rows)
         case In():
             return _membership(expr, parameters, keeps_rows=keeps_rows)
+        case Related():
+            return _among_related(expr, parameters, keeps_rows=keeps_rows)
         case Literal() if isinstance(expr.value, bool):
             return exp.true() if expr.value else exp.false()
         case Literal() | Field() | Call():
@@ -170,6 +190,13 @@ def _joined_list(expr: In, parameters: Parameters) -> exp.Expr:
     else:
         listed = parameters.add_constant(expr, _all_plain)
     return exp.In(this=arg, query=exp.select(exp.func("unnest", listed)).subquery())
+
+
+def _among_related(expr: Related, parameters: Parameters, *, keeps_rows: bool) -> exp.Expr:
+    rows = exp.Select(expressions=[column(name) for name in expr.rows.columns])
+    listed = rows.from_(exp.to_table(parameters.related(expr)), copy=False).subquery(copy=False)
+    member = exp.In(this=column(expr.column), query=listed)
+    return member if keeps_rows else exp.func("coalesce", member, exp.false())
 
 
 def _all_plain(expr: In) -> list[Any]:

@@ -1,25 +1,18 @@
-"""The logical tables in an analyst's SQL: what each name stands for, and what the planner is asked for it.
-
-A condition is handed to the planner only where it stands in the WHERE of the very SELECT that names the table (or in
-the ON of its inner joins), compares one column with constants, and is false or null where the row is missing: such a
-condition may be tested before the join as well. It stays in the SQL all the same, so the planner may keep too many
-rows, and must only not drop one that counts.
-"""
+"""The logical tables in an analyst's SQL: what each name stands for, and what the planner is asked for it."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from catalog.model import Table, Tables, Type
-from engine.errors import InvalidLiteral, InvalidSql, QueryError, UnknownTable
-from engine.literals import coerce, literal
+from catalog.model import Tables
+from engine.errors import InvalidSql, UnknownTable
 from engine.lower.grammar import AS_OF_TABLE
-from engine.query import Expr, Field, Literal, Op, Query, View, all_of, compare, is_in
+from engine.lower.pushed import Places, day_of, pushed
+from engine.query import Query, View
 from engine.sql import SqlQuestion
 
 VIEWS: dict[str, tuple[str, View]] = {
@@ -29,11 +22,6 @@ VIEWS: dict[str, tuple[str, View]] = {
     "series": ("series", View.LATEST),
     "sources": ("sources", View.LATEST),
 }
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_OPS: dict[type[exp.Expr], Op] = {
-    exp.EQ: Op.EQ, exp.LT: Op.LT, exp.LTE: Op.LE, exp.GT: Op.GT, exp.GTE: Op.GE,
-}  # fmt: skip
-_PLAIN_KINDS = frozenset(("", "INNER", "CROSS", "OUTER"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +43,8 @@ def references(tree: exp.Query, question: SqlQuestion, tables: Tables) -> tuple[
         if not node.args.get("alias"):
             node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name)))
     wanted = _Wanted(tree, frozenset(node.alias.lower() for node, _ in asked))
-    found = tuple(Reference(node, wanted.of(node, query, tables, question)) for node, query in asked)
+    places = Places(question, tables, {id(node): query for node, query in asked})
+    found = tuple(Reference(node, wanted.of(node, query, places)) for node, query in asked)
     _rename(tree, named)
     return found
 
@@ -105,35 +94,10 @@ def _logical(node: exp.Table, question: SqlQuestion) -> Query:
 
 
 def _knowledge_date(args: list[exp.Expr], question: SqlQuestion) -> dt.date:
-    day = _day(args[0], question) if len(args) == 1 else None
+    day = day_of(args[0], question) if len(args) == 1 else None
     if day is None:
         raise InvalidSql(f"{AS_OF_TABLE} takes one date.", "Give a date that exists, such as '2003-12-31'.")
     return day
-
-
-def _day(node: exp.Expr, question: SqlQuestion) -> dt.date | None:
-    text = _text(node.this if _is_date(node) else node, question)
-    if text is None or not _DAY.fullmatch(text):
-        return None
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _is_date(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Cast) and node.to.this is exp.DataType.Type.DATE
-
-
-def _text(node: exp.Expr, question: SqlQuestion) -> str | None:
-    match node:
-        case exp.Literal() if node.is_string:
-            return str(node.this)
-        case exp.Placeholder():
-            value = question.parameters[node.name]
-            return value if isinstance(value, str) else None
-        case _:
-            return None
 
 
 class _Wanted:
@@ -143,11 +107,10 @@ class _Wanted:
         self._names = frozenset(name.name.lower() for name in tree.find_all(exp.Identifier))
         self._everything = any(_is_everything(node, aliases) for node in tree.walk())
 
-    def of(self, node: exp.Table, query: Query, tables: Tables, question: SqlQuestion) -> Query:
-        table = tables.by_name[query.table]
+    def of(self, node: exp.Table, query: Query, places: Places) -> Query:
+        table = places.tables.by_name[query.table]
         names = tuple(column.name for column in table.visible if self._everything or column.name in self._names)
-        where = all_of(*_pushed(node, table, question))
-        return Query(query.table, names or table.key, where, view=query.view, as_of=query.as_of)
+        return Query(query.table, names or table.key, pushed(node, places), view=query.view, as_of=query.as_of)
 
 
 def _is_everything(node: exp.Expr, aliases: frozenset[str]) -> bool:
@@ -161,84 +124,3 @@ def _is_everything(node: exp.Expr, aliases: frozenset[str]) -> bool:
             return bool(node.args.get("columns"))
         case _:
             return False
-
-
-def _pushed(node: exp.Table, table: Table, question: SqlQuestion) -> Iterator[Expr]:
-    clause = node.parent
-    select = clause.parent if isinstance(clause, exp.From | exp.Join) else None
-    if not isinstance(select, exp.Select) or node.args["alias"].args.get("columns"):
-        return
-    joins: list[exp.Join] = select.args.get("joins") or []
-    sources = [select.args["from_"].this, *(join.this for join in joins)]
-    names = [source.alias_or_name.lower() for source in sources]
-    if names.count(node.alias.lower()) != 1 or not all(_is_plain(join) for join in joins):
-        return
-    # In a WHERE a name is the column, also where the SELECT list gives the same name to something else.
-    bare = set[str]() if joins else {column.name for column in table.visible}
-    for term in _terms(select, joins):
-        try:
-            yield from _condition(term, node.alias.lower(), bare, table, question)
-        except QueryError:
-            continue
-
-
-def _is_plain(join: exp.Join) -> bool:
-    """Of an ASOF join, rows that are dropped before change which rows are the nearest; the others only match less."""
-    return not join.args.get("method") and str(join.args.get("kind") or "") in _PLAIN_KINDS
-
-
-def _terms(select: exp.Select, joins: list[exp.Join]) -> Iterator[exp.Expr]:
-    where = select.args.get("where")
-    roots = [where.this] if where is not None else []
-    if not any(join.args.get("side") or join.args.get("kind") == "OUTER" for join in joins):
-        roots.extend(join.args["on"] for join in joins if join.args.get("on") is not None)
-    while roots:
-        match root := roots.pop():
-            case exp.And():
-                roots.extend((root.left, root.right))
-            case exp.Paren():
-                roots.append(root.this)
-            case _:
-                yield root
-
-
-def _condition(term: exp.Expr, alias: str, bare: set[str], table: Table, question: SqlQuestion) -> Iterator[Expr]:
-    """The condition in finlake's words, or nothing where it is not one that may be handed on."""
-    match term:
-        case exp.Between() if not term.args.get("symmetric"):
-            if (name := _field(term.this, alias, bare, table)) is not None:
-                for op, bound in ((Op.GE, term.args["low"]), (Op.LE, term.args["high"])):
-                    yield compare(op, Field(name), _constant(bound, table.by_name[name].type, question))
-        case exp.In() if term.expressions and not term.args.get("query"):
-            if (name := _field(term.this, alias, bare, table)) is not None:
-                type_ = table.by_name[name].type
-                yield is_in(Field(name), [_constant(item, type_, question) for item in term.expressions])
-        case exp.EQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
-            op, left, right = _OPS[type(term)], term.this, term.expression
-            for op_, side, other in ((op, left, right), (op.mirrored, right, left)):
-                if (name := _field(side, alias, bare, table)) is not None:
-                    yield compare(op_, Field(name), _constant(other, table.by_name[name].type, question))
-        case _:
-            return
-
-
-def _field(node: exp.Expr, alias: str, bare: set[str], table: Table) -> str | None:
-    if not isinstance(node, exp.Column):
-        return None
-    name, of = node.name.lower(), node.table.lower()
-    column = table.by_name.get(name)
-    if column is None or column.hidden or not (of == alias or (not of and name in bare)):
-        return None
-    return name
-
-
-def _constant(node: exp.Expr, type_: Type, question: SqlQuestion) -> Literal:
-    """The constant where SQL compares it with a column as finlake does. Raises InvalidLiteral where it may not."""
-    if type_ is Type.DATE and (day := _day(node, question)) is not None:
-        return literal(day)
-    text = _text(node, question)
-    if type_ in {Type.UUID, Type.STRING} and text is not None:
-        constant = coerce(literal(text), type_)
-        if constant.value == text:
-            return constant
-    raise InvalidLiteral("The constant is compared by the database alone.")

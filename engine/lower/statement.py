@@ -11,9 +11,10 @@ No value of a caller is ever pasted into the text: each becomes a named paramete
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlglot import exp
@@ -23,11 +24,11 @@ from catalog.model import FIRST_REVISION, SUPERSEDED, Table
 from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES, sql_by_id
 from engine.errors import QueryError, ScanRefused
-from engine.lower.expressions import Parameters, column, condition, value
+from engine.lower.expressions import Parameters, column, condition, related_name, value
 from engine.lower.templates import Bound, Source, Template, Templates, shape_of
 from engine.planner.bind import COUNT
 from engine.planner.model import ORIGINAL_RELEASE, Plan
-from engine.query import TRUE, Order, View
+from engine.query import TRUE, Order, Related, View
 
 DIALECT = "duckdb"
 SORT_PREFIX = "sort_"
@@ -55,23 +56,25 @@ def lower(
     keyset: bool = False,
     presorted: bool = False,
     templates: Templates | None = None,
+    related: Mapping[Related, ScanFiles] = MappingProxyType({}),
 ) -> Statement:
-    """The statement that answers a plan from files.
+    """The statement that answers a plan from files; `related` are those of its related rows, at any depth.
 
     With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on. With
     `presorted`, the rows are taken to come in the plan's order. A text that `templates` know is not built again.
     Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
-    check_readable(files)
+    scans = (files, *related.values())
+    for scan in scans:
+        check_readable(scan)
     with _deep():
-        shape, constants = shape_of(plan, files, keyset=keyset, presorted=presorted)
-        bound = Bound(plan, constants, files)
+        shape, bound = shape_of(plan, files, keyset=keyset, presorted=presorted, related=related)
         template = templates.find(shape) if templates else None
         if template is None:
             template = _template(bound, keyset=keyset, presorted=presorted)
             if templates:
                 templates.keep(shape, template)
-    return Statement(template.sql, template.values(bound), files.files)
+    return Statement(template.sql, template.values(bound), tuple(file for scan in scans for file in scan.files))
 
 
 def _template(bound: Bound, *, keyset: bool, presorted: bool) -> Template:
@@ -80,14 +83,31 @@ def _template(bound: Bound, *, keyset: bool, presorted: bool) -> Template:
     return Template(select.sql(DIALECT, copy=False), parameters.sources)
 
 
-def select_rows(bound: Bound, parameters: Parameters, *, keyset: bool = False, presorted: bool = False) -> exp.Select:
-    """The tree of that statement; it can stand as a subquery in another one that has the same parameters."""
-    parameters.bind(bound)
-    steps = _steps(bound.plan, bound.files, parameters)
+def select_rows(
+    bound: Bound,
+    parameters: Parameters,
+    *,
+    keyset: bool = False,
+    presorted: bool = False,
+    way: Callable[[Bound], Bound] | None = None,
+) -> exp.Select:
+    """The tree of that statement; it can stand as a subquery in another one that has the same parameters.
+
+    `way` leads to what is bound from what the whole statement is of, where that is something else.
+    """
+    steps: dict[str, exp.Query] = {}
+    for place, inner in enumerate(bound.related):
+        steps[related_name(place)] = select_rows(inner, parameters, way=_related_way(place, way))
+    parameters.bind(bound, way)
+    steps |= _steps(bound.plan, bound.files, parameters)
     select = _answer(bound.plan, parameters, keyset=keyset, presorted=presorted)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
     return select
+
+
+def _related_way(place: int, way: Callable[[Bound], Bound] | None) -> Callable[[Bound], Bound]:
+    return lambda bound: (way(bound) if way else bound).related[place]
 
 
 def check_readable(files: ScanFiles) -> None:

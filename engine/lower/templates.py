@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias, assert_never
 
 from cachetools import LRUCache
 
 from catalog.scan import ScanFiles
 from engine.planner.model import Plan
-from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or
+from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or, Related
 
 TEMPLATES_HELD_MAX = 1_000
 LISTED_ITEMS_MAX = 64  # past this an `in` is a join with a bound list, not a list of parameters
@@ -23,11 +24,15 @@ LISTED_ITEMS_MAX = 64  # past this an `in` is a join with a bound list, not a li
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What the values of a statement are taken from: a plan, its constants in the order of `shape_of`, and files."""
+    """What the values of a statement are taken from: a plan, its constants in the order of `shape_of`, and files.
+
+    `related` has the same of the plan's related rows, in their order.
+    """
 
     plan: Plan
     constants: tuple[Literal | In, ...]
     files: ScanFiles
+    related: tuple[Bound, ...] = ()
 
 
 Source: TypeAlias = Callable[[Bound], Any]
@@ -61,28 +66,37 @@ class Templates:
 
 
 def shape_of(
-    plan: Plan, files: ScanFiles, *, keyset: bool, presorted: bool
-) -> tuple[Hashable, tuple[Literal | In, ...]]:
-    """The shape of a plan over files, and its constants.
+    plan: Plan,
+    files: ScanFiles,
+    *,
+    keyset: bool,
+    presorted: bool = False,
+    related: Mapping[Related, ScanFiles] = MappingProxyType({}),
+) -> tuple[Hashable, Bound]:
+    """The shape of a plan over files, and what its values are taken from. `related` are the files of related rows.
 
     One constant may stand in several places, as a page mark does: which places those are belongs to the shape.
     """
+    inner = [shape_of(rows, related[node], keyset=False, related=related) for node, rows in plan.related]
     constants: list[Literal | In] = []
-    expressions = [_shape(expr, constants) for expr in _expressions(plan)]
+    order = {node: place for place, (node, _) in enumerate(plan.related)}
+    expressions = [_shape(expr, constants, order) for expr in _expressions(plan)]
     first: dict[int, int] = {}
     places = tuple(first.setdefault(id(constant), place) for place, constant in enumerate(constants))
     page = (plan.page.limit is None, plan.page.offset == 0)
     asked = (plan.table.name, plan.view, plan.as_of is None, plan.output, plan.columns, plan.count_only, page, keyset)
     descending = (presorted, *(term.descending for term in plan.order))
     layout = (bool(files.mixed), bool(files.settled), bool(files.hidden), files.columns)
-    return (asked, descending, layout, places, *expressions), tuple(constants)
+    shapes, bounds = tuple(shape for shape, _ in inner), tuple(bound for _, bound in inner)
+    shape = (asked, descending, layout, places, shapes, *expressions)
+    return shape, Bound(plan, tuple(constants), files, bounds)
 
 
 def _expressions(plan: Plan) -> Iterable[Expr]:
     return (plan.where, plan.stored_where, *(term.by for term in plan.order))
 
 
-def _shape(expr: Expr, constants: list[Literal | In]) -> Hashable:
+def _shape(expr: Expr, constants: list[Literal | In], related: Mapping[Related, int]) -> Hashable:
     match expr:
         case Literal(value, type_):
             constants.append(expr)
@@ -91,17 +105,19 @@ def _shape(expr: Expr, constants: list[Literal | In]) -> Hashable:
         case Field(name):
             return name
         case Call(name, args):
-            return (Call, name, *(_shape(arg, constants) for arg in args))
+            return (Call, name, *(_shape(arg, constants, related) for arg in args))
         case Compare(op, left, right):
-            return (op, _shape(left, constants), _shape(right, constants))
+            return (op, _shape(left, constants, related), _shape(right, constants, related))
         case And(args) | Or(args):
-            return (type(expr), *(_shape(arg, constants) for arg in args))
+            return (type(expr), *(_shape(arg, constants, related) for arg in args))
         case Not(arg):
-            return (Not, _shape(arg, constants))
+            return (Not, _shape(arg, constants, related))
         case In(arg, items) if len(items) > LISTED_ITEMS_MAX:
             constants.append(expr)
-            return (In, _shape(arg, constants), frozenset(type(item.value) for item in items))
+            return (In, _shape(arg, constants, related), frozenset(type(item.value) for item in items))
         case In(arg, items):
-            return (In, _shape(arg, constants), *(_shape(item, constants) for item in items))
+            return (In, _shape(arg, constants, related), *(_shape(item, constants, related) for item in items))
+        case Related(column):
+            return (Related, column, related[expr])
         case _:
             assert_never(expr)

@@ -7,7 +7,7 @@ how much is read, never the answer: the tests ask every query with and without t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from catalog.model import Tables
@@ -44,9 +44,15 @@ def stages(query: Query, tables: Tables, passes: tuple[Pass, ...] = PASSES) -> t
     planned = bind(query, tables)
     found = [Stage(bind.__name__, planned)]
     for step in passes:
-        output = planned.output
-        planned = step(planned)
-        if planned.output != output:
-            raise AssertionError(f"The pass {step.__name__} changed the output columns.")
+        planned = _through(step, planned)
         found.append(Stage(step.__name__, planned))
     return tuple(found)
+
+
+def _through(step: Pass, planned: Plan) -> Plan:
+    """A plan and those of its related rows, as a pass leaves them."""
+    related = tuple((node, _through(step, inner)) for node, inner in planned.related)
+    passed = step(replace(planned, related=related))
+    if passed.output != planned.output:
+        raise AssertionError(f"The pass {step.__name__} changed the output columns.")
+    return passed

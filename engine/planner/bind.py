@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 
 from catalog.model import Table, Tables, Type
 from catalog.scan import ScanRequest
-from engine.errors import InvalidPage, UnknownTable, WrongType
+from engine.errors import InvalidPage, QueryError, UnknownTable, WrongType
 from engine.functions import column_type, type_of
 from engine.literals import LONG_MAX
-from engine.planner.model import Output, Plan, nodes
+from engine.planner.model import Output, Plan, nodes, relations_in
 from engine.query import (
     NULL,
     Compare,
@@ -21,6 +22,7 @@ from engine.query import (
     Order,
     Page,
     Query,
+    Related,
     View,
     all_of,
     any_of,
@@ -37,18 +39,31 @@ def bind(query: Query, tables: Tables) -> Plan:
     _check_where(query.where, table)
     identity = table.row_key if view is View.EVERY else table.key
     order = _total_order(query.order, identity, table)
+    where = all_of(query.where, _behind(query.page, order, table))
     return Plan(
         table=table,
         view=view,
         as_of=query.as_of if table.revision else None,
         output=_output(query, table),
         columns=tuple(column.name for column in table.columns),
-        where=all_of(query.where, _behind(query.page, order, table)),
+        where=where,
         order=() if query.count_only else order,
         page=_checked(query.page),
         count_only=query.count_only,
         scan=ScanRequest(table.name),
+        related=tuple((node, _related(node, table, tables)) for node in relations_in(where)),
     )
+
+
+def _related(node: Related, table: Table, tables: Tables) -> Plan:
+    """The plan of related rows, in no order: all that counts is which values there are."""
+    rows = node.rows
+    ways = ((way.columns, way.target, way.target_columns) for way in table.relations)
+    if ((node.column,), rows.table, rows.columns) not in ways:
+        raise QueryError(f"{table.name} has no such relation to {rows.table}.", "Follow a relation of the model.")
+    if rows.order or rows.page != Page() or rows.snapshot is not None or rows.count_only:
+        raise QueryError("Related rows have no order, page or snapshot of their own.", "Leave it out.")
+    return replace(bind(rows, tables), order=())
 
 
 def _table(query: Query, tables: Tables) -> Table:
@@ -79,6 +94,8 @@ def _total_order(asked: Iterable[Order], identity: tuple[str, ...], table: Table
         type_of(term.by, table)
         if isinstance(term.by, Literal):
             raise WrongType("A constant cannot be sorted by.", "Sort by a column.")
+        if relations_in(term.by):
+            raise WrongType("Conditions on related rows cannot be sorted by.", "Sort by a column.")
         terms.setdefault(term.by, term)
     return tuple(terms.values())
 

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from catalog.model import Table, Type
 from catalog.scan import ScanRequest
-from engine.query import TRUE, And, Call, Compare, Expr, Field, In, Literal, Not, Or, Order, Page, View
+from engine.query import TRUE, And, Call, Compare, Expr, Field, In, Literal, Not, Or, Order, Page, Related, View
 
 # The one function whose value depends on when it is called.
 NOW = "now"
@@ -30,7 +30,8 @@ class Plan:
     """What is to be done, every name found and every type checked. It is not promised that any file matches.
 
     `stored_where` may be tested on stored rows, before one revision of a key is chosen; `where` only after that.
-    `columns` are the stored columns that the scan must deliver. `order` is total: it ends with the key.
+    `columns` are the stored columns that the scan must deliver. `order` is total: it ends with the key. `related` has
+    the plan of each condition on related rows, in the order of `relations_in`.
     """
 
     table: Table
@@ -44,6 +45,7 @@ class Plan:
     count_only: bool
     scan: ScanRequest
     stored_where: Expr = TRUE
+    related: tuple[tuple[Related, Plan], ...] = ()
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -66,16 +68,42 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
 
 def fields_of(expr: Expr) -> frozenset[str]:
     """The columns that an expression reads."""
-    return frozenset(node.name for node in nodes(expr) if isinstance(node, Field))
+    read: list[str] = []
+    for node in nodes(expr):
+        match node:
+            case Field(name) | Related(name):
+                read.append(name)
+            case _:
+                pass
+    return frozenset(read)
+
+
+def relations_in(*exprs: Expr) -> tuple[Related, ...]:
+    """The conditions on related rows, each once, not those that stand inside of others."""
+    found = {node: None for expr in exprs for node in nodes(expr) if isinstance(node, Related)}
+    return tuple(sorted(found, key=repr))
 
 
 def is_timeless(expr: Expr) -> bool:
     """Whether an expression says the same whenever it is asked."""
-    return not any(isinstance(node, Call) and node.name == NOW for node in nodes(expr))
+    return not any(_is_clock(node) for node in nodes(expr))
+
+
+def _is_clock(node: Expr) -> bool:
+    match node:
+        case Call(name):
+            return name == NOW
+        case Related(_, rows):
+            return not is_timeless(rows.where)
+        case _:
+            return False
 
 
 def nodes(expr: Expr) -> Iterator[Expr]:
-    """The expression and everything below it, without recursion: filters may be wide and deep."""
+    """The expression and everything below it, without recursion: filters may be wide and deep.
+
+    What a condition on related rows says of them is about another table, and no part of it.
+    """
     pending = [expr]
     while pending:
         node = pending.pop()
@@ -85,7 +113,7 @@ def nodes(expr: Expr) -> Iterator[Expr]:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     match expr:
-        case Literal() | Field():
+        case Literal() | Field() | Related():
             return ()
         case Call() | And() | Or():
             return expr.args

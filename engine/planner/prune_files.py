@@ -61,6 +61,8 @@ def _of_any(parts: tuple[Expr, ...], table: Table) -> dict[str, Domain]:
 def _of(expr: Expr, table: Table) -> dict[str, Domain]:
     """What a condition proves of each column; a column it proves nothing of is absent."""
     match expr:
+        case Literal(False):
+            return {table.key[0]: Domain(values=())}
         case Compare(op, Field(name), Literal() as constant) if _comparable(constant, name, table):
             return {name: _compared(op, constant.value)}
         case In(Field(name), items) if all(_comparable(item, name, table) for item in items):

@@ -17,8 +17,8 @@ from engine.literals import literal
 from engine.lower import Templates, lower
 from engine.planner import plan
 from engine.planner.model import Plan
-from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, Query
-from tests.engine.test_answers import queries
+from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, Query, Related
+from tests.same_query.random_queries import queries
 from tests.support.warehouse import Warehouse, warehouse
 
 
@@ -42,11 +42,13 @@ def test_other_constants_are_filled_in(
 ) -> None:
     templates = Templates()
     lake, then = data.draw(st.permutations(lakes))
-    lower(planned := plan(query, lake.engine.tables), files(lake, planned), keyset=keyset, templates=templates)
-    other = replace(planned, where=changed(planned.where), stored_where=changed(planned.stored_where))
+    planned = plan(query, lake.engine.tables)
+    lower(planned, files(lake, planned), keyset=keyset, templates=templates, related=related(lake, planned))
+    other = changed_plan(planned)
     for each in (lake, then):
-        found = lower(other, files(each, other), keyset=keyset, templates=templates)
-        assert found == lower(other, files(each, other), keyset=keyset)
+        given = {"keyset": keyset, "related": related(each, other)}
+        found = lower(other, files(each, other), templates=templates, **given)
+        assert found == lower(other, files(each, other), **given)
 
 
 def test_one_text_serves_many_questions(lakes: tuple[Warehouse, Warehouse]) -> None:
@@ -77,6 +79,26 @@ def files(lake: Warehouse, planned: Plan) -> Any:
     return prune(lake.engine.snapshots.current(), planned.scan)
 
 
+def related(lake: Warehouse, planned: Plan) -> dict[Related, Any]:
+    found = {node: files(lake, rows) for node, rows in planned.related}
+    for _, rows in planned.related:
+        found |= related(lake, rows)
+    return found
+
+
+def changed_plan(planned: Plan) -> Plan:
+    return replace(
+        planned,
+        where=changed(planned.where),
+        stored_where=changed(planned.stored_where),
+        related=tuple((changed_related(node), changed_plan(rows)) for node, rows in planned.related),
+    )
+
+
+def changed_related(node: Related) -> Related:
+    return Related(node.column, replace(node.rows, where=changed(node.rows.where)))
+
+
 def changed(expr: Expr) -> Expr:
     """The same expression of other constants, each an object of its own."""
     match expr:
@@ -95,6 +117,8 @@ def changed(expr: Expr) -> Expr:
         case In(arg, items):
             others = [item for item in map(changed, items) if isinstance(item, Literal)]
             return In(changed(arg), tuple(others))
+        case Related():
+            return changed_related(expr)
         case _:
             assert_never(expr)
 

@@ -129,6 +129,7 @@ def test_a_rewritten_condition_is_true_of_the_same_rows(where: Expr, rows: list[
 @given(where=CONDITIONS, rows=ROWS)
 def test_no_row_that_is_wanted_is_outside_of_the_domains(where: Expr, rows: list[dict[str, Any]]) -> None:
     domains = domains_of(where)
+    rows = [row | {"number": number} for number, row in enumerate(rows)]
     wanted = [row for row in rows if evaluate(where, row) is True]
     for name, domain in domains.items():
         assert all(is_in(domain, row[name]) for row in wanted), (name, domain)

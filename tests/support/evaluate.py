@@ -78,7 +78,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "substring": _substring,
     "tolower": str.lower,
     "toupper": str.upper,
-    "trim": str.strip,
+    "trim": lambda text: text.strip(" \t\n\r\v\f"),
     "concat": lambda left, right: left + right,
     "year": lambda day: day.year,
     "month": lambda day: day.month,
