@@ -59,6 +59,12 @@ def _quoted_decimals(values: pa.Array) -> pa.Array:
     return _concatenated('"', _decimals(values), '"')
 
 
+def _doubles(values: pa.Array) -> pa.Array:
+    """The shortest digits that read back as the number, as `orjson` writes it elsewhere; what is not finite is null."""
+    texts = orjson.dumps(values.to_pylist())[1:-1].decode().split(",") if len(values) else []
+    return pa.array([None if text == "null" else text for text in texts], _TEXT)
+
+
 def rfc3339(value: dt.datetime) -> str:
     """An instant in UTC with a `Z`, and a fraction only where there is one."""
     return value.astimezone(dt.timezone.utc).replace(tzinfo=None).isoformat() + "Z"
@@ -78,6 +84,7 @@ NUMBERS_BARE: dict[Type, Encoder] = {
     Type.BOOLEAN: _bare,
     Type.DECIMAL: _decimals,
     Type.LONG: _bare,
+    Type.DOUBLE: _doubles,
 }
 NUMBERS_AS_TEXTS: dict[Type, Encoder] = NUMBERS_BARE | {Type.DECIMAL: _quoted_decimals, Type.LONG: _quoted}
 

@@ -35,6 +35,7 @@ class Limits(BaseSettings):
         default=64 * 2**20, ge=0, description="Answers kept to be given again; the least recently given go first."
     )
     in_items_max: int = Field(default=5_000, ge=1, description="Items of one `in` list, and ids of one list argument.")
+    group_columns_max: int = Field(default=64, ge=1, description="Keys and aggregates of one group.")
     explain_footers_max: int = Field(
         default=1_000, ge=0, description="Files whose row groups one `explain` counts; of more it counts none."
     )

@@ -20,10 +20,10 @@ from catalog.model import Type
 from catalog.scan import ScanFiles, check_files
 from catalog.scratch import scratch
 from engine.deadlines import Deadlines
-from engine.errors import EngineError, ExecutionFailed, QueryTimeout
+from engine.errors import EngineError, ExecutionFailed, NumericOverflow, QueryTimeout
 from engine.functions import type_of
 from engine.literals import coerce, literal
-from engine.lower import SORT_PREFIX, Statement
+from engine.lower import OVERFLOW, SORT_PREFIX, Statement
 from engine.planner.model import Plan
 from engine.query import NULL, Literal
 from engine.sql_faults import fault_of
@@ -41,6 +41,8 @@ DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
 # A join with up to so many values tells the scan of Parquet to look for them alone: row groups without any are skipped,
 # and so are the other columns of rows without. The look-up of 100 series among 20,000 takes a fifth of the time then.
 JOINED_VALUES_MAX = 1_000
+# Of the arithmetic of aggregates: ours, DuckDB's of sums, and of whole numbers.
+OVERFLOWS = (OVERFLOW, "Overflow in HUGEINT addition", "out of range for the destination type INT64")
 OUT_OF_MEMORY = "Out of Memory Error"
 IO_ERROR = "IO Error"
 NO_SPACE = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
@@ -213,6 +215,8 @@ def _failure(error: Exception, files: tuple[FileEntry, ...]) -> EngineError:
     if OUT_OF_MEMORY in str(error):
         hint = "Narrow the question: name a series or a range of dates."
         return ExecutionFailed("The database needs more memory than it may use.", hint)
+    if any(text in str(error) for text in OVERFLOWS):
+        return NumericOverflow("A sum has more digits than a decimal holds.")
     check_files(files)
     return ExecutionFailed("The database failed to run the query.", cause=type(error).__name__)
 
@@ -230,7 +234,7 @@ class Result:
         self.snapshot = snapshot
         self.files_considered = files.considered
         self.files_read = len(files.files)
-        self._sort_types = [type_of(term.by, plan.table) for term in plan.order]
+        self._sort_types = [type_of(term.by, plan.answered) for term in plan.order]
         self._running = running
         self._timings = timings
 

@@ -7,16 +7,17 @@ where it needs every visible one. Bounds of dates are inclusive.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from api.graphql.entities import Timeline
 from api.graphql.filters import condition, membership
+from api.graphql.statistics import PERIOD, Bucket
 from catalog.model import Table
 from engine.literals import literal, typed_compare, typed_in
-from engine.query import TRUE, Expr, Field, Op, Order, Page, Query, View, all_of
+from engine.query import TRUE, Aggregate, Expr, Field, Key, Op, Order, Page, Query, View, all_of, grouped
 
 
 class Release(Enum):
@@ -106,6 +107,32 @@ def points_query(timeline: Timeline, ids: Sequence[str], columns: Collection[str
         Page(span.take if alone else None),
         span.release.view,
         span.as_of,
+    )
+
+
+def statistics_query(
+    timeline: Timeline,
+    ids: Sequence[str],
+    aggregates: Iterable[Aggregate],
+    bucket: Bucket | None,
+    span: PointsSpan,
+) -> Query:
+    """Statistics of the points of some series, by period if a `bucket` is given. Series without points have none."""
+    table, parent = timeline.table, Key(timeline.parent, Field(timeline.parent))
+    alone = len(ids) == 1
+    keys = [] if alone and bucket else [parent]
+    if bucket is not None:
+        keys.append(Key(PERIOD, bucket.start(timeline.axis.name)))
+    backwards = bucket is not None and (span.direction is Direction.DESC or span.backwards)
+    by_parent = () if alone else (Order(Field(timeline.parent)),)
+    return Query(
+        table.name,
+        where=all_of(_one_of(table, timeline.parent, ids), *_bounds(table, timeline.axis.name, span.start, span.end)),
+        order=(*by_parent, Order(Field(PERIOD), descending=True)) if backwards else (),
+        page=Page(span.take if alone else None),
+        view=span.release.view,
+        as_of=span.as_of,
+        grouping=grouped(keys, aggregates),
     )
 
 

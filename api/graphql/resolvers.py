@@ -10,13 +10,14 @@ from graphql import FieldNode, GraphQLObjectType, GraphQLResolveInfo, get_named_
 from graphql.execution.collect_fields import FieldDetails, GroupedFieldSet
 from strawberry import Info
 
-from api.graphql.batches import EntityBatch, PointsBatch, RevisionsBatch, VintagesBatch
+from api.graphql.batches import EntityBatch, PointsBatch, RevisionsBatch, StatisticsBatch, VintagesBatch
 from api.graphql.compile import Direction, PointsSpan
 from api.graphql.entities import NATURAL_KEYS, Entity, Timeline, ToOne
 from api.graphql.executor import ListJson
 from api.graphql.naming import camel
 from api.graphql.request import Request, Row, Scope
 from api.graphql.selection import Selection, details_of, named, select, subfields
+from api.graphql.statistics import PERIOD, Asked, asked_of
 from api.limits import Limits
 from api.problems import Problem
 from catalog.model import Type
@@ -39,7 +40,7 @@ class FieldInfo(Info[Request, None]):
 
     def selection_below(self, entity: Entity, *path: str) -> Selection:
         """What is selected of the rows of an entity that stands below this field, behind the fields of `path`."""
-        grouped, type_ = self.grouped(), self._return_type
+        grouped, type_ = self.grouped(), self.shown_type
         for name in path:
             type_ = _object_type(type_.fields[name].type)
             grouped = self._subfields(named(grouped, name), type_)
@@ -47,7 +48,17 @@ class FieldInfo(Info[Request, None]):
 
     def grouped(self) -> GroupedFieldSet:
         """The fields selected right below this one."""
-        return self._subfields(details_of(self._nodes), self._return_type)
+        return self._subfields(details_of(self._nodes), self.shown_type)
+
+    def statistics(self, timeline: Timeline, keys: Mapping[str, str]) -> Asked:
+        """What is selected of the groups of this field; `keys` are the columns that show what they are grouped by."""
+        executor = self.context.executor
+        asked = asked_of(self.grouped(), self.shown_type, executor.variable_values, timeline, keys)
+        columns, most = len(keys) + len(asked.aggregates), self.context.limits.group_columns_max
+        if columns > most:
+            details = {"limit": "group_columns_max", "value": most}
+            raise Problem("limit_exceeded", f"A group has {columns} columns.", details=details)
+        return asked
 
     @property
     def _raw(self) -> GraphQLResolveInfo[Any]:
@@ -58,7 +69,7 @@ class FieldInfo(Info[Request, None]):
         return self._raw.field_nodes
 
     @property
-    def _return_type(self) -> GraphQLObjectType:
+    def shown_type(self) -> GraphQLObjectType:
         return _object_type(cast("Any", self._raw).return_type)
 
     def _subfields(self, details: list[FieldDetails], type_: GraphQLObjectType) -> GroupedFieldSet:
@@ -132,6 +143,21 @@ def root_points_resolver(timeline: Timeline, entity: Entity, parent: Entity) -> 
         if empty and await request.load(EntityBatch(parent, column, frozenset(), scope), key) is None:
             raise Problem("unknown_entity", f"There is no {parent.collection.singular} {key}.")
         return found
+
+    return resolve
+
+
+def statistics_resolver(timeline: Timeline) -> Resolver:
+    """`Series.aggregates`."""
+    (column,) = timeline.relation.columns
+
+    async def resolve(root: Row, info: FieldInfo, **given: Any) -> ListJson | list[Row]:
+        scope = root.scope.at(given.get("asOf"))
+        bucket = given.get("bucket")
+        span = points_span(given, given.get("startDate"), given.get("endDate"), scope, info.context.limits)
+        asked = info.statistics(timeline, {} if bucket is None else {PERIOD: PERIOD})
+        batch = StatisticsBatch(timeline, info.shown_type.name, asked, bucket, span, scope)
+        return await info.context.load(batch, root.values[column])
 
     return resolve
 

@@ -21,7 +21,7 @@ from api.problems import Problem
 from api.reading import Stopwatch
 from engine.literals import literal, typed_compare
 from engine.pipeline import Engine
-from engine.planner.model import is_timeless
+from engine.planner.model import is_pageable, is_repeatable
 from engine.query import Expr, Field, Literal, Op, Page, Query, all_of
 
 PLAIN_TEXT = "text/plain;charset=utf-8"
@@ -62,7 +62,7 @@ class Asked:
     def repeatable(self, snapshot: str) -> Repeatable | None:
         """How it is named where the answer is the same each time."""
         compiled = self.compiled
-        if not is_timeless(compiled.query.where):
+        if not is_repeatable(compiled.query):
             return None
         written = compiled.options.written  # stands in the links to further pages
         said = (compiled.query, compiled.shape, compiled.name, written)
@@ -200,10 +200,12 @@ class _Writer:
                 kept = min(size - len(rows), batch.num_rows)
                 seen += batch.num_rows
                 with stopwatch.measure("render"):
-                    rows.extend(rows_of(batch.slice(0, kept), result.columns, self._form))
+                    rows.extend(rows_of(batch.slice(0, kept), result.columns, self._form, self._compiled.types))
                 if more and kept:
                     last = result.after(batch, kept - 1)
         stopwatch.add_all(result.timings)
+        if seen > size and not is_pageable(self._compiled.query):
+            raise _unpageable(size)
         return _Page(rows, last if seen > size else None)
 
     def _paged(self, rows_max: int) -> Query:
@@ -243,6 +245,15 @@ def _bare(value: Any) -> str:
             return rfc3339(value)
         case _:
             return str(value)
+
+
+def _unpageable(size: int) -> Problem:
+    return Problem(
+        "not_supported",
+        "Groups in the order of a standard deviation are answered in one page only.",
+        f"Order by something else, or ask for at most {size} with $top.",
+        {"target": "$orderby", "construct": "paging by a standard deviation"},
+    )
 
 
 def _unknown_entity() -> Problem:

@@ -24,13 +24,14 @@ from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES, sql_by_id
 from engine.errors import QueryError, ScanRefused
 from engine.lower.expressions import Parameters, column, condition, value
+from engine.lower.groups import GROUPS, group_steps, kept_rows, named, select_of
 from engine.lower.templates import Bound, Source, Template, Templates, shape_of
 from engine.planner.bind import COUNT
 from engine.planner.model import ORIGINAL_RELEASE, Plan
 from engine.query import TRUE, Order, View
 
 DIALECT = "duckdb"
-SORT_PREFIX = "sort_"
+SORT_PREFIX = "sort "  # no column of an answer can have such a name
 ROWS = "rows"
 
 
@@ -51,7 +52,7 @@ class Statement:
 def lower(plan: Plan, files: ScanFiles, *, keyset: bool = False, templates: Templates | None = None) -> Statement:
     """The statement that answers a plan from files.
 
-    With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on. A text that
+    With `keyset`, the sort values of each row follow the output columns, behind `SORT_PREFIX` and numbered. A text that
     `templates` know is not built again.
     Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
@@ -77,6 +78,8 @@ def select_rows(bound: Bound, parameters: Parameters, *, keyset: bool = False) -
     """The tree of that statement; it can stand as a subquery in another one that has the same parameters."""
     parameters.bind(bound)
     steps = _steps(bound.plan, bound.files, parameters)
+    if bound.plan.grouping is not None:
+        steps |= group_steps(bound.plan, bound.plan.grouping, parameters, ROWS)
     select = _answer(bound.plan, parameters, keyset=keyset)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
@@ -115,16 +118,7 @@ def _steps(plan: Plan, files: ScanFiles, parameters: Parameters) -> dict[str, ex
 
 
 def _all_of(plan: Plan, name: str) -> exp.Select:
-    return _select(*(column(each) for each in plan.columns)).from_(exp.to_table(name), copy=False)
-
-
-def _select(*columns: exp.Expr) -> exp.Select:
-    """Built, like all here, without the copies that sqlglot's builders make: a tree is used once."""
-    return exp.Select(expressions=list(columns))
-
-
-def _named(expr: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=expr, alias=exp.to_identifier(name, quoted=True))
+    return select_of(*(column(each) for each in plan.columns)).from_(exp.to_table(name), copy=False)
 
 
 def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
@@ -132,8 +126,8 @@ def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     sequences = parameters.add(lambda bound: [file.sequence for file in bound.files.mixed])
     of_file = exp.func("list_extract", sequences, exp.cast(exp.column("file_index") + 1, "bigint"))
     columns = [column(name) for name in plan.columns if name != "seq"]
-    effective = _named(exp.func("coalesce", column("seq"), of_file), "seq")
-    return _select(*columns, effective).from_(_parquet(_mixed_paths, files, parameters), copy=False)
+    effective = named(exp.func("coalesce", column("seq"), of_file), "seq")
+    return select_of(*columns, effective).from_(_parquet(_mixed_paths, files, parameters), copy=False)
 
 
 def _mixed_paths(bound: Bound) -> list[str]:
@@ -160,7 +154,7 @@ def _parquet(paths: Source, files: ScanFiles, parameters: Parameters) -> exp.Exp
 def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     """The rows to choose out of base files alone: each knows when it holds, so that a filter finds them."""
     columns = [_settled_column(plan, name) for name in plan.columns]
-    select = _select(*columns).from_(_parquet(_settled_paths, files, parameters), copy=False)
+    select = select_of(*columns).from_(_parquet(_settled_paths, files, parameters), copy=False)
     for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
         select = select.where(test, copy=False)
     if plan.view is View.FIRST:
@@ -171,7 +165,7 @@ def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select
 def _settled_column(plan: Plan, name: str) -> exp.Expr:
     if name != ORIGINAL_RELEASE or plan.table.revision is None:
         return column(name)
-    return _named(exp.func("coalesce", column(name), _is_first(plan)), name)
+    return named(exp.func("coalesce", column(name), _is_first(plan)), name)
 
 
 def _is_first(plan: Plan) -> exp.Expr:
@@ -202,13 +196,13 @@ def _stored_tests(plan: Plan, files: ScanFiles, parameters: Parameters) -> list[
 
 
 def _no_rows(table: Table, names: tuple[str, ...]) -> exp.Select:
-    typed = [_named(exp.cast(exp.null(), SQL_TYPES[table.by_name[name].type]), name) for name in names]
-    return _select(*typed).where(exp.false(), copy=False)
+    typed = [named(exp.cast(exp.null(), SQL_TYPES[table.by_name[name].type]), name) for name in names]
+    return select_of(*typed).where(exp.false(), copy=False)
 
 
 def _chosen(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     columns = (_chosen_column(plan, name) for name in plan.columns)
-    select = _select(*columns).from_(exp.to_table("stored"), copy=False)
+    select = select_of(*columns).from_(exp.to_table("stored"), copy=False)
     for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
         select = select.where(test, copy=False)
     return select.qualify(exp.EQ(this=_row_number(plan), expression=exp.Literal.number(1)), copy=False)
@@ -222,7 +216,7 @@ def _chosen_column(plan: Plan, name: str) -> exp.Expr:
     known = exp.func("coalesce", column(FIRST_REVISION), column(plan.table.revision))
     earliest = exp.Window(this=exp.func("min", known), partition_by=[column(key) for key in plan.table.key])
     said = exp.func("coalesce", column(name), exp.EQ(this=revision, expression=earliest))
-    return _named(said, name)
+    return named(said, name)
 
 
 def _row_number(plan: Plan) -> exp.Window:
@@ -247,11 +241,13 @@ def _alive(table: Table, parameters: Parameters) -> exp.Expr:
 
 
 def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
-    select = _select(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
-    select = select.from_(exp.to_table(ROWS), copy=False)
-    select = select.where(exp.Not(this=column("is_deleted")), copy=False)
-    if plan.where != TRUE:
-        select = select.where(condition(plan.where, parameters), copy=False)
+    select = select_of(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
+    if plan.grouping is None:
+        select = kept_rows(select.from_(exp.to_table(ROWS), copy=False), plan, parameters)
+    else:
+        select = select.from_(exp.to_table(GROUPS), copy=False)
+        if plan.having != TRUE:
+            select = select.where(condition(plan.having, parameters), copy=False)
     if plan.order:
         select = select.order_by(*(_ordered(term, parameters) for term in plan.order), copy=False)
     if plan.page.limit is not None:
@@ -263,12 +259,12 @@ def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
 
 def _output(plan: Plan) -> list[exp.Expr]:
     if plan.count_only:
-        return [_named(exp.Count(this=exp.Star()), COUNT)]
+        return [named(exp.Count(this=exp.Star()), COUNT)]
     return [column(output.name) for output in plan.output]
 
 
 def _sort_values(plan: Plan, parameters: Parameters) -> list[exp.Expr]:
-    return [_named(value(term.by, parameters), f"{SORT_PREFIX}{position}") for position, term in enumerate(plan.order)]
+    return [named(value(term.by, parameters), f"{SORT_PREFIX}{position}") for position, term in enumerate(plan.order)]
 
 
 def _ordered(term: Order, parameters: Parameters) -> exp.Ordered:

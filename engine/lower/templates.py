@@ -73,11 +73,26 @@ def shape_of(plan: Plan, files: ScanFiles, *, keyset: bool) -> tuple[Hashable, t
     asked = (plan.table.name, plan.view, plan.as_of is None, plan.output, plan.columns, plan.count_only, page, keyset)
     descending = tuple(term.descending for term in plan.order)
     layout = (bool(files.mixed), bool(files.settled), bool(files.hidden), files.columns)
-    return (asked, descending, layout, places, *expressions), tuple(constants)
+    return (asked, _statistics(plan), descending, layout, places, *expressions), tuple(constants)
 
 
 def _expressions(plan: Plan) -> Iterable[Expr]:
-    return (plan.where, plan.stored_where, *(term.by for term in plan.order))
+    yield from (plan.where, plan.stored_where, plan.having, *(term.by for term in plan.order))
+    if plan.grouping is not None:
+        yield from (key.by for key in plan.grouping.keys)
+        yield from (each.of for each in plan.grouping.aggregates if each.of is not None)
+
+
+def _statistics(plan: Plan) -> Hashable:
+    """What is asked of groups, and which aggregates are of equal values, which are worked out once."""
+    if plan.grouping is None:
+        return None
+    first: dict[Expr | None, int] = {}
+    asked = tuple(
+        (each.name, each.statistic, each.of and first.setdefault(each.of, len(first)), each.at)
+        for each in plan.grouping.aggregates
+    )
+    return (tuple(key.name for key in plan.grouping.keys), asked, plan.sequence)
 
 
 def _shape(expr: Expr, constants: list[Literal | In]) -> Hashable:

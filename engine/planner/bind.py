@@ -7,12 +7,14 @@ from itertools import chain
 
 from catalog.model import Table, Tables, Type
 from catalog.scan import ScanRequest
+from engine.aggregates import answer_table
 from engine.errors import InvalidPage, UnknownTable, WrongType
 from engine.functions import column_type, type_of
 from engine.literals import LONG_MAX
 from engine.planner.model import Output, Plan, nodes
 from engine.query import (
     NULL,
+    TRUE,
     Compare,
     Expr,
     Field,
@@ -34,20 +36,27 @@ def bind(query: Query, tables: Tables) -> Plan:
     """The plan of a query, with nothing pushed or pruned yet. Raises QueryError."""
     table = _table(query, tables)
     view = query.view if table.revision else View.LATEST
-    _check_where(query.where, table)
-    identity = table.row_key if view is View.EVERY else table.key
-    order = _total_order(query.order, identity, table)
+    grouping = query.grouping
+    answered = table if grouping is None else answer_table(grouping, table)
+    _check_condition(query.where, table)
+    _check_condition(query.having, answered)
+    identity = table.row_key if grouping is None and view is View.EVERY else answered.key
+    order = _total_order(query.order, identity, answered)
+    behind = _behind(query.page, order, answered)
     return Plan(
         table=table,
+        answered=answered,
         view=view,
         as_of=query.as_of if table.revision else None,
-        output=_output(query, table),
+        output=_output(query, answered),
         columns=tuple(column.name for column in table.columns),
-        where=all_of(query.where, _behind(query.page, order, table)),
+        where=query.where if grouping else all_of(query.where, query.having, behind),
         order=() if query.count_only else order,
         page=_checked(query.page),
         count_only=query.count_only,
         scan=ScanRequest(table.name),
+        grouping=grouping,
+        having=all_of(query.having, behind) if grouping else TRUE,
     )
 
 
@@ -64,11 +73,11 @@ def _output(query: Query, table: Table) -> tuple[Output, ...]:
     return tuple(Output(name, column_type(name, table)) for name in names)
 
 
-def _check_where(where: Expr, table: Table) -> None:
-    found = type_of(where, table)
+def _check_condition(condition: Expr, table: Table) -> None:
+    found = type_of(condition, table)
     if found is not Type.BOOLEAN:
         raise WrongType(f"The filter is a {found.value if found else 'null'}, not a condition.", "Give a condition.")
-    for node in nodes(where):
+    for node in nodes(condition):
         type_of(node, table)
 
 

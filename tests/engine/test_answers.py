@@ -15,6 +15,7 @@ from catalog.identity import series_id
 from catalog.model import DATA_POINTS, SERIES, Table, Type
 from catalog.scan import prune
 from engine.errors import InvalidPage, QueryError, WrongType
+from engine.functions import OWN_FUNCTIONS
 from engine.literals import LONG_MAX, literal, typed_compare, typed_in
 from engine.lower import lower
 from engine.planner import PASSES, plan
@@ -115,7 +116,7 @@ def _values(table: Table) -> st.SearchStrategy[tuple[Expr, Type]]:
             calls += [(Call("concat", (field, literal("x"))), Type.STRING)]
         if type_ is Type.DATE:
             calls += [(Call(name, (field,)), Type.LONG) for name in ("year", "year", "month", "day")]
-            calls += [(Call("date", (field,)), Type.DATE)]
+            calls += [(Call(name, (field,)), Type.DATE) for name in ("date", *OWN_FUNCTIONS)]
         if type_ is Type.DECIMAL:
             calls += [(Call(name, (field,)), Type.DECIMAL) for name in ("round", "floor", "ceiling")]
     return st.sampled_from([*columns, *columns, *calls])
