@@ -42,7 +42,8 @@ class Cursor:
 
 def question_of(query: Query) -> str:
     """A short name of the rows that a query asks for and of their order, whatever its columns and its page."""
-    asked = (query.table, query.where, query.order, query.view, query.as_of, query.grouping, query.having)
+    derived = (query.grouping, query.having, query.conversion)
+    asked = (query.table, query.where, query.order, query.view, query.as_of, *derived)
     return blake2b(repr(asked).encode(), digest_size=8).hexdigest()
 
 

@@ -60,7 +60,8 @@ def groups_field(timeline: Timeline, points: Entity) -> StrawberryField:
 
 
 def _enum(name: str, description: str, names: Any) -> Any:
-    return strawberry.enum(Enum(name, {each: each for each in names}), description=description)
+    made: Any = Enum(name, {each: each for each in names})
+    return strawberry.enum(made, description=description)
 
 
 def _fields(keys: Mapping[str, Column]) -> Iterator[StrawberryField]:

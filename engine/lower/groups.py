@@ -78,14 +78,14 @@ class _Parts:
             return [named(value(self.key.by, parameters), self.names[0])]
         (day,) = self.key.by.args
         numbers = zip(self._functions, self.names, strict=True)
-        return [named(_call(function, value(day, parameters)), name) for function, name in numbers]
+        return [named(call(function, value(day, parameters)), name) for function, name in numbers]
 
     def whole(self) -> exp.Expr:
         first, *others = (column(name) for name in self.names)
         if not self._functions:
             return first
         month = self._month(others[0]) if others else exp.Literal.number(1)
-        return _call("make_date", first, month, exp.Literal.number(1))
+        return call("make_date", first, month, exp.Literal.number(1))
 
 
 def _same(month: exp.Expr) -> exp.Expr:
@@ -108,39 +108,39 @@ def _aggregated(aggregate: Aggregate, of: str | None, type_: Type, sequence: tup
         return exp.Count(this=exp.Star())
     match aggregate.statistic:
         case Statistic.COUNT | Statistic.AVG | Statistic.MIN | Statistic.MAX:
-            return _call(aggregate.statistic.value, column(of))
+            return call(aggregate.statistic.value, column(of))
         case Statistic.COUNT_DISTINCT:
             return exp.Count(this=exp.Distinct(expressions=[column(of)]))
         case Statistic.SUM:
-            return _sum(column(of), type_)
+            return exact_sum(column(of), type_)
         case Statistic.STDDEV:
-            return _call("stddev_samp", column(of))
+            return call("stddev_samp", column(of))
         case Statistic.QUANTILE:
             at = exp.Literal.number(format(aggregate.at or Decimal(0), "f"))
-            return _call("quantile_cont", exp.cast(column(of), SQL_TYPES[Type.DOUBLE]), at)
+            return call("quantile_cont", exp.cast(column(of), SQL_TYPES[Type.DOUBLE]), at)
         case Statistic.FIRST:
-            return _call("arg_min", column(of), _place(sequence))
+            return call("arg_min", column(of), _place(sequence))
         case Statistic.LAST:
-            return _call("arg_max", column(of), _place(sequence))
+            return call("arg_max", column(of), _place(sequence))
         case _:
             assert_never(aggregate.statistic)
 
 
-def _sum(of: exp.Expr, type_: Type) -> exp.Expr:
+def exact_sum(of: exp.Expr, type_: Type) -> exp.Expr:
     """Exact. DuckDB adds up to 1.7e38 in the last place, beyond what the type holds: what is too much fails."""
-    total = _call("sum", of)
+    total = call("sum", of)
     if type_ is Type.LONG:
         return exp.cast(total, SQL_TYPES[type_])
     most = exp.cast(exp.Literal.string(_SUM_MAX), SQL_TYPES[type_])
-    fault = _call("error", exp.Literal.string(OVERFLOW))
-    return exp.case().when(exp.GT(this=_call("abs", total), expression=most), fault).else_(total.copy())
+    fault = call("error", exp.Literal.string(OVERFLOW))
+    return exp.case().when(exp.GT(this=call("abs", total), expression=most), fault).else_(total.copy())
 
 
 def _place(sequence: tuple[str, ...]) -> exp.Expr:
     """Where a row stands among those of its group."""
     columns = [column(name) for name in sequence]
-    return columns[0] if len(columns) == 1 else _call("row", *columns)
+    return columns[0] if len(columns) == 1 else call("row", *columns)
 
 
-def _call(name: str, *args: exp.Expr) -> exp.Expr:
+def call(name: str, *args: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this=name, expressions=list(args))

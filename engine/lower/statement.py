@@ -22,9 +22,11 @@ from catalog.entries import FileEntry
 from catalog.model import FIRST_REVISION, SUPERSEDED, Table
 from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES, sql_by_id
+from engine.conversion import line_of
 from engine.errors import QueryError, ScanRefused
 from engine.lower.expressions import Parameters, column, condition, value
 from engine.lower.groups import GROUPS, group_steps, kept_rows, named, select_of
+from engine.lower.series import CONVERTED, conversion_steps
 from engine.lower.templates import Bound, Source, Template, Templates, shape_of
 from engine.planner.bind import COUNT
 from engine.planner.model import ORIGINAL_RELEASE, Plan
@@ -77,13 +79,21 @@ def _template(bound: Bound, *, keyset: bool) -> Template:
 def select_rows(bound: Bound, parameters: Parameters, *, keyset: bool = False) -> exp.Select:
     """The tree of that statement; it can stand as a subquery in another one that has the same parameters."""
     parameters.bind(bound)
-    steps = _steps(bound.plan, bound.files, parameters)
-    if bound.plan.grouping is not None:
-        steps |= group_steps(bound.plan, bound.plan.grouping, parameters, ROWS)
+    steps = _steps(bound.plan, bound.files, parameters) | _derived(bound.plan, parameters)
     select = _answer(bound.plan, parameters, keyset=keyset)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
     return select
+
+
+def _derived(plan: Plan, parameters: Parameters) -> dict[str, exp.Query]:
+    """The steps from the rows to what is made of them."""
+    line = line_of(plan.table)
+    if plan.grouping is not None:
+        return group_steps(plan, plan.grouping, parameters, ROWS)
+    if plan.conversion is not None and line is not None:
+        return conversion_steps(plan, plan.conversion, line, parameters, ROWS)
+    return {}
 
 
 def check_readable(files: ScanFiles) -> None:
@@ -242,10 +252,10 @@ def _alive(table: Table, parameters: Parameters) -> exp.Expr:
 
 def _answer(plan: Plan, parameters: Parameters, *, keyset: bool) -> exp.Select:
     select = select_of(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
-    if plan.grouping is None:
+    if plan.grouping is None and plan.conversion is None:
         select = kept_rows(select.from_(exp.to_table(ROWS), copy=False), plan, parameters)
     else:
-        select = select.from_(exp.to_table(GROUPS), copy=False)
+        select = select.from_(exp.to_table(GROUPS if plan.grouping else CONVERTED), copy=False)
         if plan.having != TRUE:
             select = select.where(condition(plan.having, parameters), copy=False)
     if plan.order:

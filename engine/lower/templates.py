@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, assert_never
 
 from cachetools import LRUCache
@@ -73,7 +73,7 @@ def shape_of(plan: Plan, files: ScanFiles, *, keyset: bool) -> tuple[Hashable, t
     asked = (plan.table.name, plan.view, plan.as_of is None, plan.output, plan.columns, plan.count_only, page, keyset)
     descending = tuple(term.descending for term in plan.order)
     layout = (bool(files.mixed), bool(files.settled), bool(files.hidden), files.columns)
-    return (asked, _statistics(plan), descending, layout, places, *expressions), tuple(constants)
+    return (asked, _statistics(plan), _conversion(plan), descending, layout, places, *expressions), tuple(constants)
 
 
 def _expressions(plan: Plan) -> Iterable[Expr]:
@@ -81,6 +81,11 @@ def _expressions(plan: Plan) -> Iterable[Expr]:
     if plan.grouping is not None:
         yield from (key.by for key in plan.grouping.keys)
         yield from (each.of for each in plan.grouping.aggregates if each.of is not None)
+
+
+def _conversion(plan: Plan) -> Hashable:
+    """The conversion but for its dates, which are conditions of the plan."""
+    return None if plan.conversion is None else replace(plan.conversion, start=None, end=None)
 
 
 def _statistics(plan: Plan) -> Hashable:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from itertools import chain
 
 from catalog.model import Table, Tables, Type
 from catalog.scan import ScanRequest
 from engine.aggregates import answer_table
-from engine.errors import InvalidPage, UnknownTable, WrongType
+from engine.conversion import Conversion, check_conversion, line_of
+from engine.errors import InvalidPage, QueryError, UnknownTable, WrongType
 from engine.functions import column_type, type_of
 from engine.literals import LONG_MAX
-from engine.planner.model import Output, Plan, nodes
+from engine.planner.model import Output, Plan, fields_of, nodes
 from engine.query import (
     NULL,
     TRUE,
@@ -43,6 +45,12 @@ def bind(query: Query, tables: Tables) -> Plan:
     identity = table.row_key if grouping is None and view is View.EVERY else answered.key
     order = _total_order(query.order, identity, answered)
     behind = _behind(query.page, order, answered)
+    where, having = query.where, all_of(query.having, behind)
+    if query.conversion is not None:
+        taken, shown = _converted(query.conversion, query, table)
+        where, having = all_of(where, taken), all_of(having, shown)
+    elif grouping is None:
+        where, having = all_of(where, having), TRUE
     return Plan(
         table=table,
         answered=answered,
@@ -50,13 +58,14 @@ def bind(query: Query, tables: Tables) -> Plan:
         as_of=query.as_of if table.revision else None,
         output=_output(query, answered),
         columns=tuple(column.name for column in table.columns),
-        where=query.where if grouping else all_of(query.where, query.having, behind),
+        where=where,
         order=() if query.count_only else order,
         page=_checked(query.page),
         count_only=query.count_only,
         scan=ScanRequest(table.name),
         grouping=grouping,
-        having=all_of(query.having, behind) if grouping else TRUE,
+        having=having,
+        conversion=query.conversion,
     )
 
 
@@ -79,6 +88,31 @@ def _check_condition(condition: Expr, table: Table) -> None:
         raise WrongType(f"The filter is a {found.value if found else 'null'}, not a condition.", "Give a condition.")
     for node in nodes(condition):
         type_of(node, table)
+
+
+def _converted(conversion: Conversion, query: Query, table: Table) -> tuple[Expr, Expr]:
+    """What points a conversion takes, and which of its results are shown. Raises QueryError."""
+    check_conversion(conversion)
+    line = line_of(table)
+    if line is None or query.grouping is not None:
+        raise QueryError(f"{table.name} is not converted.", "Ask for the points of series.")
+    if query.view is not View.LATEST:
+        raise QueryError(
+            "Values of several vintages are not converted together.", "Ask for the latest, or as of a day."
+        )
+    if others := fields_of(query.where) - {line.parent}:
+        hint = f"Choose by {line.parent} alone, and by the dates of the conversion."
+        raise QueryError(f"Points chosen by {min(others)} are no series to convert.", hint)
+    axis = Field(line.axis)
+    return (
+        _between(axis, conversion.read_from, conversion.read_to),
+        _between(axis, conversion.shown_from, conversion.end),
+    )
+
+
+def _between(axis: Field, first: dt.date | None, last: dt.date | None) -> Expr:
+    ends = ((Op.GE, first), (Op.LE, last))
+    return all_of(*(Compare(op, axis, Literal(day, Type.DATE)) for op, day in ends if day is not None))
 
 
 def _total_order(asked: Iterable[Order], identity: tuple[str, ...], table: Table) -> tuple[Order, ...]:

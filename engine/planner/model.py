@@ -10,6 +10,7 @@ from typing import assert_never
 from catalog.model import Table, Type
 from catalog.scan import ScanRequest
 from engine.aggregates import BY_DATE, axis_of
+from engine.conversion import Conversion, line_of
 from engine.query import (
     TRUE,
     And,
@@ -72,6 +73,7 @@ class Plan:
     stored_where: Expr = TRUE
     grouping: Grouping | None = None
     having: Expr = TRUE
+    conversion: Conversion | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -82,6 +84,8 @@ class Plan:
     def reads(self) -> frozenset[str]:
         """The columns that the answer, its conditions and its order read of the table's rows."""
         read = [self.where, self.stored_where]
+        if self.conversion is not None and (line := line_of(self.table)) is not None:
+            read += [Field(line.parent), Field(line.axis), Field(line.measure)]
         if self.grouping is None:
             read += [*(Field(output.name) for output in self.output), *(term.by for term in self.order)]
         else:
