@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -16,6 +16,7 @@ from api.graphql.entities import Timeline
 from api.graphql.filters import condition, membership
 from api.graphql.statistics import PERIOD, Bucket
 from catalog.model import Table
+from engine.conversion import Conversion
 from engine.literals import literal, typed_compare, typed_in
 from engine.query import TRUE, Aggregate, Expr, Field, Key, Op, Order, Page, Query, View, all_of, grouped
 
@@ -39,7 +40,8 @@ class PointsSpan:
     """Which points of a series: a range of days, a view, and at most so many of them.
 
     `first` counts from the front of the order shown, `last` is the latest so many, shown in ascending order; at most
-    one of them is given, and `last` only in ascending order.
+    one of them is given, and `last` only in ascending order. A `conversion` is that of the whole series; its dates are
+    those of the span.
     """
 
     start: dt.date | None = None
@@ -49,6 +51,7 @@ class PointsSpan:
     first: int | None = None
     last: int | None = None
     direction: Direction = Direction.ASC
+    conversion: Conversion | None = None
 
     @property
     def take(self) -> int | None:
@@ -99,14 +102,17 @@ def points_query(timeline: Timeline, ids: Sequence[str], columns: Collection[str
     wanted = columns if alone else {*columns, timeline.parent}
     descending = span.direction is Direction.DESC or span.backwards
     by_parent = () if alone else (Order(Field(timeline.parent)),)
+    converts = span.conversion is not None
+    bounds = [] if converts else _bounds(table, axis, span.start, span.end)
     return Query(
         table.name,
         needed_columns(table, wanted or {axis}),
-        all_of(_one_of(table, timeline.parent, ids), *_bounds(table, axis, span.start, span.end)),
+        all_of(_one_of(table, timeline.parent, ids), *bounds),
         (*by_parent, Order(Field(axis), descending=True)) if descending else (),
         Page(span.take if alone else None),
         span.release.view,
         span.as_of,
+        conversion=replace(span.conversion, start=span.start, end=span.end) if span.conversion else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from graphql import FieldNode, GraphQLObjectType, GraphQLResolveInfo, get_named_type
@@ -12,6 +13,7 @@ from strawberry import Info
 
 from api.graphql.batches import EntityBatch, PointsBatch, RevisionsBatch, StatisticsBatch, VintagesBatch
 from api.graphql.compile import Direction, PointsSpan
+from api.graphql.conversions import conversion_of
 from api.graphql.entities import NATURAL_KEYS, Entity, Timeline, ToOne
 from api.graphql.executor import ListJson
 from api.graphql.naming import camel
@@ -115,13 +117,15 @@ def to_one_resolver(to_one: ToOne, target: Entity) -> Resolver:
     return resolve
 
 
-def points_resolver(timeline: Timeline, entity: Entity) -> Resolver:
+def points_resolver(timeline: Timeline, entity: Entity, parent: Entity) -> Resolver:
     """`Series.dataPoints`."""
     (column,) = timeline.relation.columns
 
     async def resolve(root: Row, info: FieldInfo, **given: Any) -> ListJson | list[Row]:
         scope = root.scope.at(given.get("asOf"))
         span = points_span(given, given.get("startDate"), given.get("endDate"), scope, info.context.limits)
+        converts = await conversion_of(given, info.context, parent, root.values[column], scope)
+        span = replace(span, conversion=converts)
         batch = PointsBatch(timeline, info.selection(entity), span, scope)
         return await info.context.load(batch, root.values[column])
 
@@ -138,6 +142,7 @@ def root_points_resolver(timeline: Timeline, entity: Entity, parent: Entity) -> 
         between: Mapping[str, dt.date | None] = given.get("timeRange") or {}
         span = points_span(given, between.get("start"), between.get("end"), scope, request.limits)
         key = canonical_id(given[camel(timeline.parent)])
+        span = replace(span, conversion=await conversion_of(given, request, parent, key, scope))
         found = await request.load(PointsBatch(timeline, info.selection(entity), span, scope), key)
         empty = found.text == b"[]" if isinstance(found, ListJson) else not found
         if empty and await request.load(EntityBatch(parent, column, frozenset(), scope), key) is None:

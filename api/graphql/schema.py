@@ -15,6 +15,7 @@ from strawberry.types.field import StrawberryField
 
 from api.graphql.building import Argument, object_type, resolved
 from api.graphql.connections import connection_resolver, list_resolver
+from api.graphql.conversions import conversion_arguments
 from api.graphql.entities import NATURAL_KEYS, Entity, entities_of
 from api.graphql.executor import Executor
 from api.graphql.filters import filter_input
@@ -94,6 +95,7 @@ def _root_fields(entity: Entity, entities: dict[str, Entity], types: dict[str, A
             Argument(camel(parent.name), PYTHON_TYPES[parent.type], parent.description),
             Argument("timeRange", TIME_RANGE | None, "The dates wanted; all of them where it is left out."),
             *SPAN,
+            *conversion_arguments(entity),
             SNAPSHOT,
         )
         resolver = root_points_resolver(timeline, entities[singular], entity)

@@ -11,6 +11,7 @@ from strawberry.types.field import StrawberryField
 
 from api.graphql.building import Argument, attribute, extend, input_type, object_type, resolved
 from api.graphql.compile import Direction, Release
+from api.graphql.conversions import conversion_arguments
 from api.graphql.entities import STATISTICS, VINTAGES, Entity, Timeline
 from api.graphql.naming import camel
 from api.graphql.resolvers import (
@@ -87,11 +88,11 @@ def _relation_fields(
         shown = types[singular] | None if nullable else types[singular]
         yield resolved(name, shown, to_one.target.description, to_one_resolver(to_one, entities[singular]))
     for name, timeline in entity.timelines.items():
-        yield from _timeline_fields(name, timeline, entities, types)
+        yield from _timeline_fields(name, timeline, entity, entities, types)
 
 
 def _timeline_fields(
-    name: str, timeline: Timeline, entities: Mapping[str, Entity], types: Mapping[str, Any]
+    name: str, timeline: Timeline, parent: Entity, entities: Mapping[str, Entity], types: Mapping[str, Any]
 ) -> Iterator[StrawberryField]:
     axis = camel(timeline.axis.name)
     points, revisions = timeline.points.singular, timeline.revisions.singular
@@ -103,8 +104,8 @@ def _timeline_fields(
         name,
         list[types[points]],
         "The observations, by date: one revision of each.",
-        points_resolver(timeline, entities[points]),
-        (*bounds, *SPAN),
+        points_resolver(timeline, entities[points], parent),
+        (*bounds, *SPAN, *conversion_arguments(parent)),
     )
     if timeline.measure:
         yield resolved(

@@ -129,20 +129,23 @@ def is_timeless(expr: Expr) -> bool:
 
 
 def is_repeatable(query: Query) -> bool:
-    """Whether the answer to a query is the same whenever it is asked of one snapshot."""
+    """Whether the answer to a query is the same, digit by digit, whenever it is asked of one snapshot."""
     grouping = query.grouping or Grouping((), ())
     parts = (each.of for each in grouping.aggregates if each.of is not None)
     read = (query.where, query.having, *(key.by for key in grouping.keys), *parts, *(term.by for term in query.order))
-    return all(is_timeless(expr) for expr in read)
+    return not _unsteady(query) and all(is_timeless(expr) for expr in read)
 
 
 def is_pageable(query: Query) -> bool:
-    """Whether a page can begin behind a row of the one before. The last digits of a standard deviation depend on the
-    order in which values come, which is another each time: by such a number no row is found again."""
-    if query.grouping is None:
-        return True
-    unsteady = {each.name for each in query.grouping.aggregates if each.statistic is Statistic.STDDEV}
-    return not any(fields_of(term.by) & unsteady for term in query.order)
+    """Whether a page can begin behind a row of the one before: not in the order of a number that is another each time."""
+    return not any(fields_of(term.by) & _unsteady(query) for term in query.order)
+
+
+def _unsteady(query: Query) -> frozenset[str]:
+    """The columns of groups whose last digits depend on the order in which values come, as those of standard deviations
+    do: threads put theirs together in another order each time."""
+    aggregates = query.grouping.aggregates if query.grouping else ()
+    return frozenset(each.name for each in aggregates if each.statistic is Statistic.STDDEV)
 
 
 def with_fields(expr: Expr, meanings: Mapping[str, Expr]) -> Expr:

@@ -176,7 +176,7 @@ def expected(query: Query, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted_rows(held, [*query.order, *keys])[query.page.offset :][: query.page.limit]
 
 
-@settings(HYPOTHESIS, max_examples=150)
+@settings(HYPOTHESIS, max_examples=50)
 @given(query=queries())
 def test_groups_equal_the_oracle_however_they_are_planned(lake: Warehouse, truth: Any, query: Query) -> None:
     want = expected(query, truth(query))
@@ -189,7 +189,7 @@ def test_groups_equal_the_oracle_however_they_are_planned(lake: Warehouse, truth
     assert count["count"] == len(expected(replace(query, page=Page()), truth(query)))
 
 
-@settings(HYPOTHESIS, max_examples=60)
+@settings(HYPOTHESIS, max_examples=20)
 @given(query=queries(), size=st.integers(1, 7))
 def test_pages_of_groups_join_to_the_whole_answer(lake: Warehouse, query: Query, size: int) -> None:
     whole = replace(query, page=Page())
