@@ -137,7 +137,7 @@ def is_repeatable(query: Query) -> bool:
 
 
 def is_pageable(query: Query) -> bool:
-    """Whether a page can begin behind a row of the one before: not in the order of a number that is another each time."""
+    """Whether a page can begin behind a row of the one before: not by a number that is another each time."""
     return not any(fields_of(term.by) & _unsteady(query) for term in query.order)
 
 
