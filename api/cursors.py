@@ -42,7 +42,8 @@ class Cursor:
 
 def question_of(query: Query) -> str:
     """A short name of the rows that a query asks for and of their order, whatever its columns and its page."""
-    asked = (query.table, query.where, query.order, query.view, query.as_of)
+    derived = (query.grouping, query.having, query.conversion)
+    asked = (query.table, query.where, query.order, query.view, query.as_of, *derived)
     return blake2b(repr(asked).encode(), digest_size=8).hexdigest()
 
 
@@ -77,7 +78,7 @@ def _written(constant: Literal) -> list[Any]:
             return [type_.value, rfc3339(value)]
         case type_, Decimal() as value:
             return [type_.value, plain_decimal(value)]
-        case type_, bool() | int() as value:
+        case type_, bool() | int() | float() as value:
             return [type_.value, value]
         case type_, value:
             return [type_.value, str(value)]
@@ -87,6 +88,6 @@ def _read(item: list[Any]) -> Literal:
     if not item:
         return NULL
     type_name, value = item
-    if not isinstance(value, (str, int)):
+    if not isinstance(value, (str, int, float)):
         raise TypeError(type_name)
     return coerce(literal(value), Type(type_name))

@@ -10,6 +10,8 @@ def explanation_lines(told: Mapping[str, Any]) -> Iterator[str]:
     """The lines of one explanation, as the service answers it."""
     as_of = f" as of {told['as_of']}" if told["as_of"] else ""
     yield f"{told['table']}, {told['view']}{as_of}, at snapshot {told['snapshot']}"
+    if told["grouping"]:
+        yield f"groups: {told['grouping']}"
     files, pruned = told["files"], told["files"]["pruned"]
     yield (
         f"files: {files['considered']} considered; pruned {pruned['partition']} by partition, {pruned['bounds']} by"

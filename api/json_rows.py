@@ -93,6 +93,12 @@ def _without_exponent(values: pa.Array) -> pa.Array:
     return pa.array(map(plain_decimal, encoded.dictionary.to_pylist()), TEXT).take(encoded.indices)
 
 
+def _doubles(values: pa.Array) -> pa.Array:
+    """The shortest digits that read back as the number, as `orjson` writes it elsewhere; what is not finite is null."""
+    texts = orjson.dumps(values.to_pylist())[1:-1].decode().split(",") if len(values) else []
+    return pa.array([None if text == "null" else text for text in texts], TEXT)
+
+
 def rfc3339(value: dt.datetime) -> str:
     """An instant in UTC with a `Z`, and a fraction only where there is one."""
     return value.astimezone(dt.timezone.utc).replace(tzinfo=None).isoformat() + "Z"
@@ -112,6 +118,7 @@ NUMBERS_BARE: dict[Type, Encoder] = {
     Type.BOOLEAN: Encoder(bare),
     Type.DECIMAL: Encoder(_decimals),
     Type.LONG: Encoder(bare),
+    Type.DOUBLE: Encoder(_doubles),
 }
 NUMBERS_AS_TEXTS: dict[Type, Encoder] = NUMBERS_BARE | {
     Type.DECIMAL: Encoder(_decimals, quoted=True),

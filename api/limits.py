@@ -62,6 +62,7 @@ class Limits(BaseSettings):
         ge=0,
         description="Rows of another table whose keys are looked up first to prune files by; more are joined.",
     )
+    group_columns_max: int = Field(default=64, ge=1, description="Keys and aggregates of one group.")
     explain_footers_max: int = Field(
         default=1_000, ge=0, description="Files whose row groups one `explain` counts; of more it counts none."
     )

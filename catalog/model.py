@@ -21,6 +21,7 @@ class Type(Enum):
     BOOLEAN = "boolean"  # bool
     DECIMAL = "decimal"  # decimal.Decimal, at most DECIMAL_PRECISION digits, DECIMAL_SCALE of them fraction
     LONG = "long"  # int, 64 bits
+    DOUBLE = "double"  # float, finite; no stored column has it: it is what averages and the like come out as
 
 
 SUPERSEDED = "superseded_on"

@@ -9,6 +9,7 @@ from pyiceberg.types import (
     BooleanType,
     DateType,
     DecimalType,
+    DoubleType,
     LongType,
     PrimitiveType,
     StringType,
@@ -25,6 +26,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.BOOLEAN: pa.bool_(),
     Type.DECIMAL: pa.decimal128(DECIMAL_PRECISION, DECIMAL_SCALE),
     Type.LONG: pa.int64(),
+    Type.DOUBLE: pa.float64(),
 }
 
 SQL_TYPES: dict[Type, str] = {
@@ -35,6 +37,7 @@ SQL_TYPES: dict[Type, str] = {
     Type.BOOLEAN: "boolean",
     Type.DECIMAL: f"decimal({DECIMAL_PRECISION},{DECIMAL_SCALE})",
     Type.LONG: "bigint",
+    Type.DOUBLE: "double",
 }
 ICEBERG_TYPES: dict[Type, PrimitiveType] = {
     Type.UUID: StringType(),
@@ -44,6 +47,7 @@ ICEBERG_TYPES: dict[Type, PrimitiveType] = {
     Type.BOOLEAN: BooleanType(),
     Type.DECIMAL: DecimalType(DECIMAL_PRECISION, DECIMAL_SCALE),
     Type.LONG: LongType(),
+    Type.DOUBLE: DoubleType(),
 }
 
 

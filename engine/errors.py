@@ -8,6 +8,7 @@ EngineError
 │   ├── WrongType
 │   ├── InvalidLiteral
 │   ├── InvalidPage
+│   ├── NumericOverflow   a number of the answer has more digits than a decimal holds
 │   ├── InvalidSql
 │   ├── SqlNotAllowed     the SQL names something that finlake does not serve
 │   └── SqlTooLarge       a limit of the SQL door is passed
@@ -61,6 +62,10 @@ class InvalidLiteral(QueryError):
 
 class InvalidPage(QueryError):
     code = "invalid_page"
+
+
+class NumericOverflow(QueryError):
+    code = "numeric_overflow"
 
 
 class InvalidSql(QueryError):

@@ -143,7 +143,7 @@ class Result:
         self.snapshot = snapshot
         self.files_considered = files.considered
         self.files_read = len(files.files)
-        self._sort_types = [type_of(term.by, plan.table) for term in plan.order]
+        self._sort_types = [type_of(term.by, plan.answered) for term in plan.order]
         self._running = running
         self._timings = timings
 

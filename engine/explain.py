@@ -14,7 +14,7 @@ from catalog.scan import Pruned, ScanFiles, ScanRequest
 from engine.lower import Statement
 from engine.planner import Stage
 from engine.planner.model import Plan
-from engine.printing import text_of
+from engine.printing import grouping_text, text_of
 from engine.query import Related
 
 LISTED_VALUES_MAX = 8  # of a domain; of more, their number and ends are told
@@ -73,12 +73,13 @@ class PassEffect:
 class Explanation:
     """How one query is answered at one snapshot.
 
-    `row_groups` are those of the files that are read, None where there are too many footers to look at. It is not
-    promised that DuckDB skips no more: it also looks at conditions that say nothing of whole files. `parameters` are
-    texts: of a list its length.
+    `grouping` is empty where rows are not grouped. `row_groups` are those of the files that are read, None where there
+    are too many footers to look at. It is not promised that DuckDB skips no more: it also looks at conditions that say
+    nothing of whole files. `parameters` are texts: of a list its length.
     """
 
     table: str
+    grouping: str
     view: str
     as_of: dt.date | None
     snapshot: str
@@ -103,6 +104,7 @@ def explained(
     few = len(files.files) <= footers_max
     return Explanation(
         table=plan.table.name,
+        grouping=grouping_text(plan.grouping) if plan.grouping else "",
         view=plan.view.value,
         as_of=plan.as_of,
         snapshot=snapshot,

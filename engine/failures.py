@@ -8,10 +8,13 @@ import os
 from catalog.entries import FileEntry
 from catalog.errors import StorageFull
 from catalog.scan import check_files
-from engine.errors import EngineError, ExecutionFailed
+from engine.errors import EngineError, ExecutionFailed, NumericOverflow
 
 OUT_OF_MEMORY = "Out of Memory Error"
 IO_ERROR = "IO Error"
+# Of the arithmetic of aggregates: ours, DuckDB's of sums, and of whole numbers.
+OVERFLOW = "a sum has too many digits"
+OVERFLOWS = (OVERFLOW, "Overflow in HUGEINT addition", "out of range for the destination type INT64")
 NO_SPACE = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 
@@ -25,5 +28,7 @@ def failure_of(error: Exception, files: tuple[FileEntry, ...]) -> EngineError:
     if OUT_OF_MEMORY in str(error):
         hint = "Narrow the question: name a series or a range of dates."
         return ExecutionFailed("The database needs more memory than it may use.", hint)
+    if any(text in str(error) for text in OVERFLOWS):
+        return NumericOverflow("A sum has more digits than a decimal holds.")
     check_files(files)
     return ExecutionFailed("The database failed to run the query.", cause=type(error).__name__)

@@ -1,6 +1,7 @@
 """The functions a query may call, by their OData names, and the types of expressions.
 
-One table serves both doors, the planner and `lower`: a function that is not here does not exist in finlake.
+One table serves both doors, the planner and `lower`: a function that is not here does not exist in finlake. Those of
+`OWN_FUNCTIONS` are no functions of OData: `startofmonth(date)` is the first day of the month, a week starts on Monday.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _STRING = frozenset({Type.STRING})
 _INTEGER = frozenset({Type.LONG})
 _DAY = frozenset({Type.DATE, Type.TIMESTAMP})
 _INSTANT = frozenset({Type.TIMESTAMP})
-_NUMBER = frozenset({Type.DECIMAL, Type.LONG})
+_NUMBER = frozenset({Type.DECIMAL, Type.LONG, Type.DOUBLE})
 
 
 def _function(name: str, result: Type, *parameters: frozenset[Type], optional: int = 0) -> Function:
@@ -54,12 +55,19 @@ FUNCTIONS: dict[str, Function] = {
         _function("minute", Type.LONG, _INSTANT),
         _function("second", Type.LONG, _INSTANT),
         _function("date", Type.DATE, _DAY),
+        _function("startofweek", Type.DATE, _DAY),
+        _function("startofmonth", Type.DATE, _DAY),
+        _function("startofquarter", Type.DATE, _DAY),
+        _function("startofyear", Type.DATE, _DAY),
         _function("now", Type.TIMESTAMP),
         _function("round", Type.DECIMAL, _NUMBER),
         _function("floor", Type.DECIMAL, _NUMBER),
         _function("ceiling", Type.DECIMAL, _NUMBER),
     )
 }
+
+
+OWN_FUNCTIONS = ("startofweek", "startofmonth", "startofquarter", "startofyear")
 
 
 def function_named(name: str) -> Function:

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 from catalog.model import DECIMAL_PRECISION, DECIMAL_SCALE, Table, Type
 from engine.errors import InvalidLiteral, WrongType
@@ -14,6 +15,7 @@ from engine.functions import type_of
 from engine.query import NULL, Expr, Literal, Op, Scalar, compare, is_in
 
 LONG_MAX = 2**63 - 1
+NUMBERS = frozenset({Type.LONG, Type.DECIMAL, Type.DOUBLE})
 DECIMAL_INTEGER_DIGITS_MAX = DECIMAL_PRECISION - DECIMAL_SCALE
 _INSTANT_PATTERN = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 _DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d")
@@ -30,6 +32,8 @@ def literal(value: Scalar) -> Literal:
             return Literal(value, Type.BOOLEAN)
         case int():
             return _long(value)
+        case float():
+            return _double(value)
         case str():
             return _string(value)
         case Decimal():
@@ -64,6 +68,8 @@ def coerce(constant: Literal, wanted: Type) -> Literal:
             return _timestamp(dt.datetime(value.year, value.month, value.day, tzinfo=dt.timezone.utc))
         case (Type.DECIMAL, int() | str()) if not isinstance(value, bool):
             return _decimal(_parsed_decimal(str(value)))
+        case (Type.DOUBLE, int() | Decimal() | str()) if not isinstance(value, bool):
+            return _double(float(_parsed_decimal(str(value))))
         case Type.LONG, Decimal() if value == value.to_integral_value():
             return _long(int(value))
         case Type.LONG, str() if _WHOLE_PATTERN.fullmatch(value):
@@ -82,7 +88,7 @@ def typed_compare(op: Op, left: Expr, right: Expr, table: Table) -> Expr:
         right = coerce(right, _comparison_type(right, left_type))
     elif isinstance(left, Literal) and right_type is not None:
         left = coerce(left, _comparison_type(left, right_type))
-    elif left_type is not right_type and {left_type, right_type} != {Type.LONG, Type.DECIMAL}:
+    elif left_type is not right_type and not {left_type, right_type} <= NUMBERS:
         raise WrongType(
             f"A {_type_name(left_type)} cannot be compared with a {_type_name(right_type)}.", "Compare like with like."
         )
@@ -132,6 +138,12 @@ def _long(value: int) -> Literal:
     if not -LONG_MAX - 1 <= value <= LONG_MAX:
         raise InvalidLiteral(f"{str(value)[:40]} does not fit 64 bits.", "Give a smaller whole number.")
     return Literal(value, Type.LONG)
+
+
+def _double(value: float) -> Literal:
+    if not isfinite(value):
+        raise InvalidLiteral(f"{value} is no number.", "Give a finite number.")
+    return Literal(value + 0.0, Type.DOUBLE)  # no negative zero, so that equal queries are equal
 
 
 def _decimal(value: Decimal) -> Literal:

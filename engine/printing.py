@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from catalog.model import Type
-from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or, Related
+from engine.query import Aggregate, And, Call, Compare, Expr, Field, Grouping, In, Literal, Not, Or, Related
 
 
 def text_of(expr: Expr) -> str:
@@ -32,6 +32,22 @@ def text_of(expr: Expr) -> str:
             return f"{column} in ({rows.table}/{','.join(rows.columns)} where {text_of(rows.where)})"
         case _:
             assert_never(expr)
+
+
+def grouping_text(grouping: Grouping) -> str:
+    """The aggregates, then the keys: `avg(value) as mean by startofyear(date) as year`."""
+    keys = ", ".join(_as(text_of(key.by), key.name) for key in grouping.keys)
+    aggregates = ", ".join(_as(_aggregate_text(each), each.name) for each in grouping.aggregates)
+    return " by ".join(part for part in (aggregates or "groups", keys) if part)
+
+
+def _as(text: str, name: str) -> str:
+    return text if text == name else f"{text} as {name}"
+
+
+def _aggregate_text(aggregate: Aggregate) -> str:
+    at = "" if aggregate.at is None else f",{aggregate.at:f}"
+    return f"{aggregate.statistic.value}({'' if aggregate.of is None else text_of(aggregate.of)}{at})"
 
 
 def literal_text(constant: Literal) -> str:

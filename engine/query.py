@@ -15,8 +15,9 @@ from enum import Enum
 from typing import TypeAlias
 
 from catalog.model import Type
+from engine.conversion import Conversion
 
-Scalar: TypeAlias = str | int | bool | Decimal | dt.date | dt.datetime | None
+Scalar: TypeAlias = str | int | bool | float | Decimal | dt.date | dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +200,67 @@ class Page:
     after: tuple[Literal, ...] | None = None
 
 
+class Statistic(Enum):
+    """What an aggregate says of the values of a group. A null is no value, and of no values all but counts are null."""
+
+    COUNT = "count"
+    COUNT_DISTINCT = "countdistinct"
+    SUM = "sum"  # exact
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    STDDEV = "stddev"  # of a sample: null of a single value
+    QUANTILE = "quantile"  # between two values by straight line
+    FIRST = "first"  # the value of the earliest date that has one
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A value that all rows of a group share, and its name in the answer."""
+
+    name: str
+    by: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A statistic of the values of `of` in a group, and its name in the answer.
+
+    Without `of` a COUNT is that of rows, those of withdrawn points among them. `at` is the part of the values below a
+    QUANTILE, from 0 to 1; the median is the one at 0.5.
+    """
+
+    name: str
+    statistic: Statistic
+    of: Expr | None = None
+    at: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """One row of the answer for the rows of equal keys; without keys, one for all rows, even if there are none.
+
+    The answer has the keys and the aggregates as columns. Made by `grouped`, which puts it in one form.
+    """
+
+    keys: tuple[Key, ...]
+    aggregates: tuple[Aggregate, ...]
+
+
+def grouped(keys: Iterable[Key], aggregates: Iterable[Aggregate]) -> Grouping:
+    """The order of keys is that of the answer's rows; the order of aggregates means nothing."""
+    return Grouping(tuple(keys), tuple(sorted(aggregates, key=lambda aggregate: aggregate.name)))
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One question about one table.
 
-    No `columns` means every visible one. `as_of` is a knowledge date: revisions published later do not exist.
-    `snapshot` is a token of `catalog.snapshot`; without one the newest is read. `count_only` answers one row with
-    one column, `count`: the number of matches, whatever the page.
+    No `columns` means every visible one. With a `grouping` the answer's rows are groups of the rows that fulfil
+    `where`: `columns`, `having`, a condition on groups, and `order` then name columns of the answer. `as_of` is a
+    knowledge date: revisions published later do not exist. `snapshot` is a token of `catalog.snapshot`; without one the
+    newest is read. `count_only` answers one row with one column, `count`: the number of matches, whatever the page.
     """
 
     table: str
@@ -217,6 +272,9 @@ class Query:
     as_of: dt.date | None = None
     snapshot: str | None = None
     count_only: bool = False
+    grouping: Grouping | None = None
+    having: Expr = TRUE
+    conversion: Conversion | None = None
 
     def limited(self, rows_max: int) -> Query:
         """The same question, with at most `rows_max` rows."""

@@ -50,6 +50,8 @@ _END = "\U0010ffff"
 
 
 def _is_worth_it(plan: Plan, files: ScanFiles, column: str) -> bool:
+    if plan.grouping is not None or plan.conversion is not None:
+        return False
     if not plan.order or plan.order[0].by != Field(column) or plan.page.offset or files.rows <= 2 * SLICE_ROWS:
         return False
     listed = plan.scan.domains.get(column, Domain()).listed

@@ -10,14 +10,23 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from api.graphql.compile import PointsSpan, entity_query, points_query, revisions_query, vintages_query
+from api.graphql.compile import (
+    PointsSpan,
+    entity_query,
+    points_query,
+    revisions_query,
+    statistics_query,
+    vintages_query,
+)
 from api.graphql.entities import Entity, Timeline
 from api.graphql.executor import ListJson
 from api.graphql.lists import Part, Shape, shown, split, whole
 from api.graphql.request import Request, Row, Scope
 from api.graphql.selection import Selection
+from api.graphql.statistics import Asked, Bucket
 from api.problems import Problem
-from engine.query import Query
+from engine.aggregates import answer_table
+from engine.query import Grouping, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,25 @@ class PointsBatch:
         request.knowledge_dates.add(self.span.as_of)
         typename = self.timeline.points.singular
         shape = Shape(self.timeline.table, typename, self.selection, self.span.backwards, request.lists_as_json)
+        return _lists(request, query, self.timeline, keys, shape, self.scope, self.span.take)
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsBatch:
+    """Statistics of the points of series, one list a series."""
+
+    timeline: Timeline
+    typename: str
+    asked: Asked
+    bucket: Bucket | None
+    span: PointsSpan
+    scope: Scope
+
+    def read(self, request: Request, keys: Sequence[str]) -> list[Any]:
+        query = statistics_query(self.timeline, keys, self.asked.aggregates, self.bucket, self.span)
+        request.knowledge_dates.add(self.span.as_of)
+        table = answer_table(query.grouping or Grouping((), ()), self.timeline.table)
+        shape = Shape(table, self.typename, self.asked.selection, self.span.backwards, request.lists_as_json)
         return _lists(request, query, self.timeline, keys, shape, self.scope, self.span.take)
 
 

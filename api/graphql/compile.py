@@ -7,16 +7,18 @@ where it needs every visible one. Bounds of dates are inclusive.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from api.graphql.entities import Timeline
 from api.graphql.filters import condition, membership
+from api.graphql.statistics import PERIOD, Bucket
 from catalog.model import Table
+from engine.conversion import Conversion
 from engine.literals import literal, typed_compare, typed_in
-from engine.query import TRUE, Expr, Field, Op, Order, Page, Query, View, all_of
+from engine.query import TRUE, Aggregate, Expr, Field, Key, Op, Order, Page, Query, View, all_of, grouped
 
 
 class Release(Enum):
@@ -38,7 +40,8 @@ class PointsSpan:
     """Which points of a series: a range of days, a view, and at most so many of them.
 
     `first` counts from the front of the order shown, `last` is the latest so many, shown in ascending order; at most
-    one of them is given, and `last` only in ascending order.
+    one of them is given, and `last` only in ascending order. A `conversion` is that of the whole series; its dates are
+    those of the span.
     """
 
     start: dt.date | None = None
@@ -48,6 +51,7 @@ class PointsSpan:
     first: int | None = None
     last: int | None = None
     direction: Direction = Direction.ASC
+    conversion: Conversion | None = None
 
     @property
     def take(self) -> int | None:
@@ -98,14 +102,43 @@ def points_query(timeline: Timeline, ids: Sequence[str], columns: Collection[str
     wanted = columns if alone else {*columns, timeline.parent}
     descending = span.direction is Direction.DESC or span.backwards
     by_parent = () if alone else (Order(Field(timeline.parent)),)
+    converts = span.conversion is not None
+    bounds = [] if converts else _bounds(table, axis, span.start, span.end)
     return Query(
         table.name,
         needed_columns(table, wanted or {axis}),
-        all_of(_one_of(table, timeline.parent, ids), *_bounds(table, axis, span.start, span.end)),
+        all_of(_one_of(table, timeline.parent, ids), *bounds),
         (*by_parent, Order(Field(axis), descending=True)) if descending else (),
         Page(span.take if alone else None),
         span.release.view,
         span.as_of,
+        conversion=replace(span.conversion, start=span.start, end=span.end) if span.conversion else None,
+    )
+
+
+def statistics_query(
+    timeline: Timeline,
+    ids: Sequence[str],
+    aggregates: Iterable[Aggregate],
+    bucket: Bucket | None,
+    span: PointsSpan,
+) -> Query:
+    """Statistics of the points of some series, by period if a `bucket` is given. Series without points have none."""
+    table, parent = timeline.table, Key(timeline.parent, Field(timeline.parent))
+    alone = len(ids) == 1
+    keys = [] if alone and bucket else [parent]
+    if bucket is not None:
+        keys.append(Key(PERIOD, bucket.start(timeline.axis.name)))
+    backwards = bucket is not None and (span.direction is Direction.DESC or span.backwards)
+    by_parent = () if alone else (Order(Field(timeline.parent)),)
+    return Query(
+        table.name,
+        where=all_of(_one_of(table, timeline.parent, ids), *_bounds(table, timeline.axis.name, span.start, span.end)),
+        order=(*by_parent, Order(Field(PERIOD), descending=True)) if backwards else (),
+        page=Page(span.take if alone else None),
+        view=span.release.view,
+        as_of=span.as_of,
+        grouping=grouped(keys, aggregates),
     )
 
 

@@ -10,6 +10,7 @@ from api.graphql.naming import camel
 from catalog.model import Collection, Column, Relation, Table, Tables, Type
 
 VINTAGES = "vintages"
+STATISTICS = "aggregates"
 
 # Columns that name one row though they are not the key: finlake derives the key from them.
 NATURAL_KEYS = {"sources": "name"}
@@ -20,7 +21,7 @@ class Timeline:
     """A to-many relation to a table that keeps revisions, such as the points of a series.
 
     `axis` is the one key column of the table that does not name the parent: the date of a point. `revision` is the
-    column that tells its revisions apart.
+    column that tells its revisions apart. `measure` is the one column of numbers, empty where there is not one.
     """
 
     relation: Relation
@@ -29,6 +30,7 @@ class Timeline:
     revisions: Collection
     axis: Column
     revision: str
+    measure: str
 
     @property
     def parent(self) -> str:
@@ -67,7 +69,7 @@ class Entity:
         """The columns that the resolver of a field reads, for the fields that are not columns."""
         needs = {name: to_one.relation.columns for name, to_one in self.one.items()}
         for name, timeline in self.timelines.items():
-            for field in (name, camel(timeline.revisions.name), VINTAGES):
+            for field in (name, camel(timeline.revisions.name), VINTAGES, STATISTICS):
                 needs[field] = timeline.relation.columns
         return needs
 
@@ -104,4 +106,6 @@ def _timeline(tables: Tables, relation: Relation) -> Timeline | None:
     shown = {c.every_revision: c for c in tables.collections if c.table == table.name}
     if axes[0].type is not Type.DATE or set(shown) != {False, True}:
         return None
-    return Timeline(relation, table, shown[False], shown[True], axes[0], table.revision)
+    numbers = [column.name for column in table.visible if column.type is Type.DECIMAL]
+    measure = numbers[0] if len(numbers) == 1 else ""
+    return Timeline(relation, table, shown[False], shown[True], axes[0], table.revision, measure)

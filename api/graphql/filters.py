@@ -35,6 +35,7 @@ _INPUT_NAMES: Mapping[Type, str] = {
     Type.BOOLEAN: "BooleanFilter",
     Type.DECIMAL: "DecimalFilter",
     Type.LONG: "BigIntFilter",
+    Type.DOUBLE: "FloatFilter",
 }
 _UNORDERED = (Type.UUID, Type.BOOLEAN)
 

@@ -24,6 +24,7 @@ from api.reading import Reader, Stopwatch, one_snapshot
 from api.writing import Writer
 from engine.execute import Result
 from engine.explain import Explanation
+from engine.planner.model import is_repeatable
 from engine.query import Query
 
 
@@ -93,6 +94,8 @@ class Request:
     def repeatable(self, operation: Operation, media_type: str) -> Repeatable | None:
         """How the answer is named where it is the same each time: that of a query, once it has been executed."""
         if self.snapshot is None or self.executor.operation.operation is not OperationType.QUERY:
+            return None
+        if not all(is_repeatable(query) for query in self.asked):
             return None
         parts = (operation, media_type)
         return Repeatable(digest(b"graphql", repr(parts).encode()), self.snapshot, pinned=self.is_pinned)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from graphql import FieldNode, GraphQLObjectType, GraphQLResolveInfo, get_named_type
 from graphql.execution.collect_fields import FieldDetails, GroupedFieldSet
 from strawberry import Info
 
-from api.graphql.batches import EntityBatch, PointsBatch, RevisionsBatch, VintagesBatch
+from api.graphql.batches import EntityBatch, PointsBatch, RevisionsBatch, StatisticsBatch, VintagesBatch
 from api.graphql.compile import Direction, PointsSpan
+from api.graphql.conversions import conversion_of
 from api.graphql.entities import NATURAL_KEYS, Entity, Timeline, ToOne
 from api.graphql.executor import ListJson
 from api.graphql.naming import camel
 from api.graphql.request import Request, Row, Scope
 from api.graphql.selection import Selection, details_of, named, select, subfields
+from api.graphql.statistics import PERIOD, Asked, asked_of
 from api.limits import Limits
 from api.problems import Problem
 from catalog.model import Type
@@ -39,7 +42,7 @@ class FieldInfo(Info[Request, None]):
 
     def selection_below(self, entity: Entity, *path: str) -> Selection:
         """What is selected of the rows of an entity that stands below this field, behind the fields of `path`."""
-        grouped, type_ = self.grouped(), self._return_type
+        grouped, type_ = self.grouped(), self.shown_type
         for name in path:
             type_ = _object_type(type_.fields[name].type)
             grouped = self._subfields(named(grouped, name), type_)
@@ -47,7 +50,17 @@ class FieldInfo(Info[Request, None]):
 
     def grouped(self) -> GroupedFieldSet:
         """The fields selected right below this one."""
-        return self._subfields(details_of(self._nodes), self._return_type)
+        return self._subfields(details_of(self._nodes), self.shown_type)
+
+    def statistics(self, timeline: Timeline, keys: Mapping[str, str]) -> Asked:
+        """What is selected of the groups of this field; `keys` are the columns that show what they are grouped by."""
+        executor = self.context.executor
+        asked = asked_of(self.grouped(), self.shown_type, executor.variable_values, timeline, keys)
+        columns, most = len(keys) + len(asked.aggregates), self.context.limits.group_columns_max
+        if columns > most:
+            details = {"limit": "group_columns_max", "value": most}
+            raise Problem("limit_exceeded", f"A group has {columns} columns.", details=details)
+        return asked
 
     @property
     def _raw(self) -> GraphQLResolveInfo[Any]:
@@ -58,7 +71,7 @@ class FieldInfo(Info[Request, None]):
         return self._raw.field_nodes
 
     @property
-    def _return_type(self) -> GraphQLObjectType:
+    def shown_type(self) -> GraphQLObjectType:
         return _object_type(cast("Any", self._raw).return_type)
 
     def _subfields(self, details: list[FieldDetails], type_: GraphQLObjectType) -> GroupedFieldSet:
@@ -104,13 +117,15 @@ def to_one_resolver(to_one: ToOne, target: Entity) -> Resolver:
     return resolve
 
 
-def points_resolver(timeline: Timeline, entity: Entity) -> Resolver:
+def points_resolver(timeline: Timeline, entity: Entity, parent: Entity) -> Resolver:
     """`Series.dataPoints`."""
     (column,) = timeline.relation.columns
 
     async def resolve(root: Row, info: FieldInfo, **given: Any) -> ListJson | list[Row]:
         scope = root.scope.at(given.get("asOf"))
         span = points_span(given, given.get("startDate"), given.get("endDate"), scope, info.context.limits)
+        converts = await conversion_of(given, info.context, parent, root.values[column], scope)
+        span = replace(span, conversion=converts)
         batch = PointsBatch(timeline, info.selection(entity), span, scope)
         return await info.context.load(batch, root.values[column])
 
@@ -127,11 +142,27 @@ def root_points_resolver(timeline: Timeline, entity: Entity, parent: Entity) -> 
         between: Mapping[str, dt.date | None] = given.get("timeRange") or {}
         span = points_span(given, between.get("start"), between.get("end"), scope, request.limits)
         key = canonical_id(given[camel(timeline.parent)])
+        span = replace(span, conversion=await conversion_of(given, request, parent, key, scope))
         found = await request.load(PointsBatch(timeline, info.selection(entity), span, scope), key)
         empty = found.text == b"[]" if isinstance(found, ListJson) else not found
         if empty and await request.load(EntityBatch(parent, column, frozenset(), scope), key) is None:
             raise Problem("unknown_entity", f"There is no {parent.collection.singular} {key}.")
         return found
+
+    return resolve
+
+
+def statistics_resolver(timeline: Timeline) -> Resolver:
+    """`Series.aggregates`."""
+    (column,) = timeline.relation.columns
+
+    async def resolve(root: Row, info: FieldInfo, **given: Any) -> ListJson | list[Row]:
+        scope = root.scope.at(given.get("asOf"))
+        bucket = given.get("bucket")
+        span = points_span(given, given.get("startDate"), given.get("endDate"), scope, info.context.limits)
+        asked = info.statistics(timeline, {} if bucket is None else {PERIOD: PERIOD})
+        batch = StatisticsBatch(timeline, info.shown_type.name, asked, bucket, span, scope)
+        return await info.context.load(batch, root.values[column])
 
     return resolve
 

@@ -31,6 +31,7 @@ PYTHON_TYPES: Mapping[Type, object] = {
     Type.BOOLEAN: bool,
     Type.DECIMAL: Decimal,
     Type.LONG: BigInt,
+    Type.DOUBLE: float,
 }
 
 

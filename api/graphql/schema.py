@@ -15,9 +15,11 @@ from strawberry.types.field import StrawberryField
 
 from api.graphql.building import Argument, object_type, resolved
 from api.graphql.connections import connection_resolver, list_resolver
+from api.graphql.conversions import conversion_arguments
 from api.graphql.entities import NATURAL_KEYS, Entity, entities_of
 from api.graphql.executor import Executor
 from api.graphql.filters import filter_input
+from api.graphql.groups import groups_field
 from api.graphql.guards import limits_rule
 from api.graphql.mutations import mutation_type
 from api.graphql.naming import camel, connection_field, entity_field, list_field
@@ -93,11 +95,14 @@ def _root_fields(entity: Entity, entities: dict[str, Entity], types: dict[str, A
             Argument(camel(parent.name), PYTHON_TYPES[parent.type], parent.description),
             Argument("timeRange", TIME_RANGE | None, "The dates wanted; all of them where it is left out."),
             *SPAN,
+            *conversion_arguments(entity),
             SNAPSHOT,
         )
         resolver = root_points_resolver(timeline, entities[singular], entity)
         about = f"The {singular} list of one {entity.collection.singular}."
         yield resolved(name, list[types[singular]], about, resolver, arguments)
+        if timeline.measure:
+            yield groups_field(timeline, entities[singular])
 
 
 def _entity_fields(entity: Entity, type_: Any) -> Iterator[StrawberryField]:

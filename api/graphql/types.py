@@ -11,15 +11,18 @@ from strawberry.types.field import StrawberryField
 
 from api.graphql.building import Argument, attribute, extend, input_type, object_type, resolved
 from api.graphql.compile import Direction, Release
-from api.graphql.entities import VINTAGES, Entity, Timeline
+from api.graphql.conversions import conversion_arguments
+from api.graphql.entities import STATISTICS, VINTAGES, Entity, Timeline
 from api.graphql.naming import camel
 from api.graphql.resolvers import (
     points_resolver,
     revisions_resolver,
+    statistics_resolver,
     to_one_resolver,
     vintages_resolver,
 )
 from api.graphql.scalars import PYTHON_TYPES
+from api.graphql.statistics import PERIOD, Bucket, statistics_fields
 from catalog.model import Column
 
 strawberry.enum(Release, description="Which revision of a point is shown: the latest known, or the first on record.")
@@ -85,11 +88,11 @@ def _relation_fields(
         shown = types[singular] | None if nullable else types[singular]
         yield resolved(name, shown, to_one.target.description, to_one_resolver(to_one, entities[singular]))
     for name, timeline in entity.timelines.items():
-        yield from _timeline_fields(name, timeline, entities, types)
+        yield from _timeline_fields(name, timeline, entity, entities, types)
 
 
 def _timeline_fields(
-    name: str, timeline: Timeline, entities: Mapping[str, Entity], types: Mapping[str, Any]
+    name: str, timeline: Timeline, parent: Entity, entities: Mapping[str, Entity], types: Mapping[str, Any]
 ) -> Iterator[StrawberryField]:
     axis = camel(timeline.axis.name)
     points, revisions = timeline.points.singular, timeline.revisions.singular
@@ -101,9 +104,21 @@ def _timeline_fields(
         name,
         list[types[points]],
         "The observations, by date: one revision of each.",
-        points_resolver(timeline, entities[points]),
-        (*bounds, *SPAN),
+        points_resolver(timeline, entities[points], parent),
+        (*bounds, *SPAN, *conversion_arguments(parent)),
     )
+    if timeline.measure:
+        yield resolved(
+            STATISTICS,
+            list[_statistics_type(points)],
+            "Statistics of the values, by period if a bucket is given. Only those that are selected are worked out.",
+            statistics_resolver(timeline),
+            (
+                Argument("bucket", Bucket | None, "The periods; all points together where it is left out."),
+                *bounds,
+                *SPAN,
+            ),
+        )
     yield resolved(
         camel(timeline.revisions.name),
         list[types[revisions]],
@@ -118,6 +133,11 @@ def _timeline_fields(
         vintages_resolver(timeline),
         (AS_OF,),
     )
+
+
+def _statistics_type(points: str) -> Any:
+    period = attribute(PERIOD, PERIOD, dt.date, "The first day of the period; without a bucket, the first date.")
+    return object_type(f"{points}Stats", f"Statistics of {points} values.", (period, *statistics_fields()))
 
 
 def connection_type(singular: str, node: Any) -> Any:

@@ -6,7 +6,7 @@ Every query of a request reads the same snapshot: the one the page mark or the U
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, assert_never
@@ -28,7 +28,7 @@ from api.streaming import Body, Pieces
 from engine.execute import Result
 from engine.literals import literal, typed_compare
 from engine.pipeline import Engine
-from engine.planner.model import is_timeless
+from engine.planner.model import is_pageable, is_repeatable
 from engine.query import Expr, Field, Literal, Op, Page, Query, all_of
 
 PLAIN_TEXT = "text/plain;charset=utf-8"
@@ -70,7 +70,7 @@ class Asked:
     def repeatable(self, snapshot: str) -> Repeatable | None:
         """How it is named where the answer is the same each time."""
         compiled = self.compiled
-        if not is_timeless(compiled.query.where):
+        if not is_repeatable(compiled.query):
             return None
         written = compiled.options.written  # stands in the links to further pages
         said = (compiled.query, compiled.shape, compiled.name, written)
@@ -147,11 +147,12 @@ class _Page:
     With `more`, the result has a row past the page where there is a next one.
     """
 
-    def __init__(self, result: Result, size: int, form: Format, *, more: bool) -> None:
+    def __init__(self, result: Result, size: int, form: Format, types: Mapping[str, str], *, more: bool) -> None:
         self.after: tuple[Literal, ...] | None = None
         self._result = result
         self._size = size
         self._form = form
+        self._types = types
         self._more = more
 
     def __iter__(self) -> Iterator[memoryview]:
@@ -159,7 +160,7 @@ class _Page:
         last: tuple[Literal, ...] | None = None
         for batch in self._result.batches():
             kept = min(left, batch.num_rows)
-            yield rows_of(batch.slice(0, kept), self._result.columns, self._form)
+            yield rows_of(batch.slice(0, kept), self._result.columns, self._form, self._types)
             if self._more and kept:
                 last = self._result.after(batch, kept - 1)
             left -= kept
@@ -184,7 +185,7 @@ class _Writer:
             yield collection_tail(None)
             return
         with self._session.engine.answer(self._paged(size + more), keyset=more) as result:
-            page = _Page(result, size, self._form, more=more)
+            page = _Page(result, size, self._form, self._compiled.types, more=more)
             self._session.stopwatch.follow(result)
             texts = listed(self._session.stopwatch.each("render", page, result))
             first = next(texts, None)
@@ -192,6 +193,8 @@ class _Writer:
             if first is not None:
                 yield first
                 yield from texts
+        if page.after is not None and not is_pageable(self._compiled.query):
+            raise _unpageable(size)
         yield collection_tail(self._next_link(page.after, left))
 
     def _head(self, *, has_rows: bool) -> bytes:
@@ -221,7 +224,8 @@ class _Writer:
     def entity(self) -> Answer:
         with self._session.engine.answer(self._paged(1)) as result:
             self._session.stopwatch.follow(result)
-            row = b"".join(rows_of(batch, result.columns, self._form) for batch in result.batches())
+            types = self._compiled.types
+            row = b"".join(rows_of(batch, result.columns, self._form, types) for batch in result.batches())
         if not row:
             raise _unknown_entity()
         row, column = row.removeprefix(b","), self._compiled.column
@@ -284,6 +288,15 @@ def _bare(value: Any) -> str:
             return rfc3339(value)
         case _:
             return str(value)
+
+
+def _unpageable(size: int) -> Problem:
+    return Problem(
+        "not_supported",
+        "Groups in the order of a standard deviation are answered in one page only.",
+        f"Order by something else, or ask for at most {size} with $top.",
+        {"target": "$orderby", "construct": "paging by a standard deviation"},
+    )
 
 
 def _unknown_entity() -> Problem:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from api.cursors import Cursor, decode
 from api.limits import Limits
+from api.odata.apply import Applied, apply
 from api.odata.edm import EntityType
 from api.odata.expressions import Scope, expression
 from api.odata.faults import invalid_parameter, limit_exceeded, within
@@ -19,9 +21,9 @@ from catalog.model import Tables
 from engine.planner.model import fields_of
 from engine.query import TRUE, Expr, Order, Page, Query, View, all_of
 
-_COLLECTION_OPTIONS = ("$filter", "$select", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
+_COLLECTION_OPTIONS = ("$apply", "$filter", "$select", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
 _ENTITY_OPTIONS = ("$select", "$format")
-_COUNT_OPTIONS = ("$filter", "$orderby", "$top", "$skip", "$format")
+_COUNT_OPTIONS = ("$apply", "$filter", "$orderby", "$top", "$skip", "$format")
 _PROPERTY_OPTIONS = ("$format",)
 
 
@@ -30,7 +32,8 @@ class Compiled:
     """What a URL asks for.
 
     `query` is the question before the server cuts it into pages, at no particular snapshot unless the URL names one.
-    The entities of `parents` are to be looked up first, in order; those that are not `bound` then narrow what follows.
+    `types` are annotations by property. The entities of `parents` are to be looked up first, in order; those that are
+    not `bound` then narrow what follows.
     """
 
     query: Query
@@ -41,6 +44,7 @@ class Compiled:
     options: Options
     name: str
     column: str = ""
+    types: Mapping[str, str] = field(default_factory=dict[str, str])
     cursor: Cursor | None = None
 
     @property
@@ -63,16 +67,22 @@ def compile_request(segments: tuple[str, ...], options: Options, tables: Tables,
     address = resolve(segments, tables, options.aliases, options.as_of, limits)
     options.only(*_allowed(address.shape))
     scope = Scope(address.entity, options.aliases, limits, as_of=options.as_of, release=options.release)
-    selection = _selection(address, options, limits)
+    applied = _applied(options, scope)
+    scope = replace(scope, entity=applied.entity)
+    selection = _selection(address, applied, options, limits)
+    filtered = _filter(options, scope)
+    of_rows, of_groups = (filtered, TRUE) if applied.grouping is None else (TRUE, filtered)
     query = Query(
         table=address.entity.table.name,
         columns=selection.columns,
-        where=all_of(address.where, _filter(options, scope)),
+        where=all_of(address.where, applied.where, of_rows),
         order=_order(options, scope),
         page=Page(limit=options.top, offset=options.skip),
         view=_view(address.entity, options),
         as_of=options.as_of if address.entity.table.revision else None,
         snapshot=options.values.get("snapshot"),
+        grouping=applied.grouping,
+        having=all_of(applied.having, of_groups),
     )
     return Compiled(
         query=query.counted() if address.shape is Shape.COUNT else query,
@@ -83,6 +93,7 @@ def compile_request(segments: tuple[str, ...], options: Options, tables: Tables,
         options=options,
         name=address.name,
         column=address.column,
+        types=applied.types,
         cursor=_cursor(options),
     )
 
@@ -97,6 +108,13 @@ def _allowed(shape: Shape) -> tuple[str, ...]:
             return _COUNT_OPTIONS
         case Shape.PROPERTY | Shape.VALUE:
             return _PROPERTY_OPTIONS
+
+
+def _applied(options: Options, scope: Scope) -> Applied:
+    if "$apply" not in options.values:
+        return Applied(scope.entity)
+    with within("$apply"):
+        return apply(options.values["$apply"], scope)
 
 
 def _filter(options: Options, scope: Scope) -> Expr:
@@ -122,13 +140,16 @@ def _order(options: Options, scope: Scope) -> tuple[Order, ...]:
     return tuple(orders.values())
 
 
-def _selection(address: Address, options: Options, limits: Limits) -> Selection:
+def _selection(address: Address, applied: Applied, options: Options, limits: Limits) -> Selection:
     if address.column:
         return Selection((address.column,), (address.column,))
+    # The columns of groups are no declared ones: a client is told which there are.
+    every = Selection() if applied.grouping is None else Selection((), tuple(applied.entity.properties))
     if "$select" not in options.values:
-        return Selection()
+        return every
     with within("$select"):
-        return select(options.values["$select"], address.entity, limits)
+        chosen = select(options.values["$select"], applied.entity, limits)
+    return chosen if chosen.names else every
 
 
 def _view(entity: EntityType, options: Options) -> View:

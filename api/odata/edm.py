@@ -24,6 +24,7 @@ EDM_TYPES: dict[Type, str] = {
     Type.BOOLEAN: "Edm.Boolean",
     Type.DECIMAL: "Edm.Decimal",
     Type.LONG: "Edm.Int64",
+    Type.DOUBLE: "Edm.Double",
 }
 # Without these a Decimal has no fraction and a DateTimeOffset no fraction of a second, by the standard's defaults.
 FACETS: dict[Type, dict[str, str]] = {

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from api.limits import Limits
 from api.odata.constants import constant
-from api.odata.edm import EntityType
+from api.odata.edm import NAMESPACE, EntityType
 from api.odata.faults import at, near, not_supported, syntax_error, within
 from api.odata.parser import parse_expression
 from api.odata.syntax import (
@@ -32,7 +32,7 @@ from api.odata.syntax import (
 )
 from api.problems import Problem
 from catalog.model import Type
-from engine.functions import FUNCTIONS, type_of
+from engine.functions import FUNCTIONS, OWN_FUNCTIONS, type_of
 from engine.literals import typed_compare, typed_in
 from engine.query import FALSE, NULL, Call, Expr, Field, Literal, Op, View, all_of, any_of, negate
 
@@ -54,6 +54,8 @@ UNSERVED_FUNCTIONS = (
     "totaloffsetminutes",
     "totalseconds",
 )
+# By the names of OData; what OData does not know is in the service's own namespace.
+_FUNCTIONS = {f"{NAMESPACE}.{name}" if name in OWN_FUNCTIONS else name: name for name in FUNCTIONS}
 _COMPARISONS = {op.value: op for op in Op}
 _ITSELF = "$it"
 _VARIABLES = ("$root", "$this")
@@ -61,7 +63,8 @@ _VARIABLES = ("$root", "$this")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the names of an expression may refer to: properties of the entity, and aliases given as options.
+    """What the names of an expression may refer to: properties of the entity, aliases given as options, and values
+    that `compute` has given a name.
 
     Paths to these properties begin with `heads`: navigations, and the `variable` of a lambda operator. Entities that
     have revisions are seen as of a day, in their first `release` or their latest.
@@ -74,6 +77,7 @@ class Scope:
     variable: str = ""
     as_of: dt.date | None = None
     release: View | None = None
+    computed: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
 
 
 def condition(node: Node, scope: Scope) -> Expr:
@@ -226,25 +230,25 @@ def _member(segment: Segment, scope: Scope) -> Expr:
         raise not_supported(f"{name} in an expression", segment.position)
     if name in scope.entity.navigations:
         raise not_supported(f"the navigation property {name} in an expression", segment.position)
-    return Field(scope.entity.column(name, segment.position).name)
+    return scope.computed.get(name) or Field(scope.entity.column(name, segment.position).name)
 
 
 def _call(segment: Segment, arguments: tuple[Argument, ...], scope: Scope) -> Expr:
     name = segment.name.lower()
     if name in UNSERVED_FUNCTIONS:
         raise not_supported(f"the function {name}", segment.position)
-    if "." in name:
-        raise not_supported(f"the function {segment.name}: finlake declares none of its own", segment.position)
-    if name not in FUNCTIONS:
+    if name not in _FUNCTIONS and "." in name and not name.startswith(f"{NAMESPACE}."):
+        raise not_supported(f"the function {segment.name}: finlake does not declare it", segment.position)
+    if name not in _FUNCTIONS:
         raise Problem(
             "unknown_function",
-            f"OData has no function {segment.name!r}.",
-            near(name, (*FUNCTIONS, *UNSERVED_FUNCTIONS)),
+            f"There is no function {segment.name!r}.",
+            near(name, (*_FUNCTIONS, *UNSERVED_FUNCTIONS)),
             {"function": segment.name, "position": segment.position},
         )
     if any(argument.name for argument in arguments):
         raise syntax_error(f"The arguments of {name} have no names.", segment.position, f"Write {name}(a,b).")
-    call = Call(name, tuple(expression(argument.value, scope) for argument in arguments))
+    call = Call(_FUNCTIONS[name], tuple(expression(argument.value, scope) for argument in arguments))
     with at(segment.position):
         type_of(call, scope.entity.table)
     return call

@@ -6,12 +6,18 @@ from xml.etree import ElementTree as ET
 
 import orjson
 
+from api.odata.apply import OWN_METHODS
 from api.odata.edm import EDM_TYPES, FACETS, NAMESPACE, EntityType, Navigation
 from api.odata.negotiate import VERSION, Format
-from catalog.model import Collection, Column, Tables
+from catalog.model import Collection, Column, Tables, Type
+from engine.functions import OWN_FUNCTIONS
 
 CONTAINER = "Container"
-_VOCABULARIES = {"Core": "Org.OData.Core.V1", "Capabilities": "Org.OData.Capabilities.V1"}
+_VOCABULARIES = {
+    "Core": "Org.OData.Core.V1",
+    "Capabilities": "Org.OData.Capabilities.V1",
+    "Aggregation": "Org.OData.Aggregation.V1",
+}
 _VOCABULARY_ROOT = "https://oasis-tcs.github.io/odata-vocabularies/vocabularies"
 # What an entity set does not do, each with the record that says so.
 _RESTRICTIONS = {
@@ -43,9 +49,18 @@ def metadata_document(tables: Tables) -> bytes:
     entities = [EntityType(tables, collection) for collection in tables.collections]
     for entity in entities:
         _entity_type(schema, entity)
+    for name in OWN_FUNCTIONS:
+        _function(schema, name)
     _container(schema, entities)
     ET.indent(edmx)
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(edmx, encoding="utf-8") + b"\n"
+
+
+def _function(schema: ET.Element, name: str) -> None:
+    """A function of a date whose result is a date."""
+    function = ET.SubElement(schema, "Function", Name=name)
+    ET.SubElement(function, "Parameter", Name="date", Type=EDM_TYPES[Type.DATE])
+    ET.SubElement(function, "ReturnType", Type=EDM_TYPES[Type.DATE])
 
 
 def _entity_type(schema: ET.Element, entity: EntityType) -> None:
@@ -117,3 +132,21 @@ def _container(schema: ET.Element, entities: list[EntityType]) -> None:
             annotation = ET.SubElement(element, "Annotation", Term=f"Capabilities.{term}")
             record = ET.SubElement(annotation, "Record")
             ET.SubElement(record, "PropertyValue", Property=member, Bool="false")
+        _apply_supported(element)
+
+
+def _apply_supported(entity_set: ET.Element) -> None:
+    """Only what is applied wherever the standard allows it: `compute` is not among it."""
+    annotation = ET.SubElement(entity_set, "Annotation", Term="Aggregation.ApplySupported")
+    record = ET.SubElement(annotation, "Record")
+    listed = {
+        "Transformations": ("aggregate", "filter", "groupby", "identity"),
+        "CustomAggregationMethods": OWN_METHODS,
+    }
+    for name, items in listed.items():
+        value = ET.SubElement(record, "PropertyValue", Property=name)
+        collection = ET.SubElement(value, "Collection")
+        for item in items:
+            ET.SubElement(collection, "String").text = item
+    ET.SubElement(record, "PropertyValue", Property="Rollup", EnumMember="Aggregation.RollupType/None")
+    ET.SubElement(record, "PropertyValue", Property="From", Bool="false")

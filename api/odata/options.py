@@ -20,9 +20,8 @@ from api.problems import Problem
 from engine.literals import LONG_MAX
 from engine.query import View
 
-SERVED_OPTIONS = ("$filter", "$select", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
+SERVED_OPTIONS = ("$apply", "$filter", "$select", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
 UNSERVED_OPTIONS = (
-    "$apply",
     "$compute",
     "$deltatoken",
     "$expand",

@@ -56,7 +56,7 @@ _PATH_STARTS = frozenset({Kind.NAME, Kind.ALIAS, Kind.DOLLAR})
 
 def parse_expression(text: str, limits: Limits) -> Node:
     """The tree of a `commonExpr`. Raises Problem `syntax_error`, `limit_exceeded`."""
-    parser = _Parser(text, limits)
+    parser = Parser(text, limits)
     node = parser.expression()
     parser.complete()
     return node
@@ -64,7 +64,7 @@ def parse_expression(text: str, limits: Limits) -> Node:
 
 def parse_order(text: str, limits: Limits) -> tuple[OrderTerm, ...]:
     """The terms of `$orderby`. Raises Problem `syntax_error`, `limit_exceeded`."""
-    parser = _Parser(text, limits)
+    parser = Parser(text, limits)
     terms = [parser.order_term()]
     while parser.cursor.takes(","):
         terms.append(parser.order_term())
@@ -74,7 +74,7 @@ def parse_order(text: str, limits: Limits) -> tuple[OrderTerm, ...]:
 
 def parse_segment(text: str, limits: Limits) -> Segment:
     """One segment of a resource path, `Series('X')`. Raises Problem `syntax_error`, `limit_exceeded`."""
-    parser = _Parser(text, limits)
+    parser = Parser(text, limits)
     if parser.cursor.here.kind not in _PATH_STARTS:
         raise parser.cursor.unexpected("A name is due.")
     segment = parser.segment()
@@ -82,7 +82,7 @@ def parse_segment(text: str, limits: Limits) -> Segment:
     return segment
 
 
-class _Parser:
+class Parser:
     def __init__(self, text: str, limits: Limits) -> None:
         self.cursor = TokenCursor(text, limits)
         self._items_max = limits.in_items_max
@@ -118,7 +118,7 @@ class _Parser:
         name = token.text.lower()
         if name in {"any", "all"}:
             return Segment(name, token.position, self._lambda(name))
-        if name == "$count":
+        if name in {"$count", "aggregate"}:
             self.cursor.skip_balanced()
             return Segment(token.text, token.position, ())
         arguments = self._arguments(pairs=name == "case")

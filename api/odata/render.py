@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 import orjson
@@ -24,9 +24,21 @@ def encoders(form: Format) -> dict[Type, Encoder]:
     return NUMBERS_AS_TEXTS if form.exact_texts else NUMBERS_BARE
 
 
-def rows_of(batch: pa.RecordBatch, columns: Iterable[tuple[str, Type]], form: Format) -> memoryview:
-    """The rows as JSON objects, a comma before each; nulls are kept."""
-    return json_rows(batch, [(name, name, type_) for name, type_ in columns], encoders(form))
+def rows_of(
+    batch: pa.RecordBatch, columns: Iterable[tuple[str, Type]], form: Format, types: Mapping[str, str]
+) -> memoryview:
+    """The rows as JSON objects, a comma before each; nulls are kept.
+
+    `types` are annotations of columns, if the client wants any.
+    """
+    fields: list[tuple[str, str, Type]] = []
+    for name, type_ in columns:
+        if name in types and form.metadata != "none":
+            annotation = f"{name}@odata.type"
+            batch = batch.append_column(annotation, pa.repeat(types[name], batch.num_rows))
+            fields.append((annotation, annotation, Type.STRING))
+        fields.append((name, name, type_))
+    return json_rows(batch, fields, encoders(form))
 
 
 def context_url(compiled: Compiled, root: str, form: Format) -> str | None:

@@ -256,6 +256,11 @@ def _named(name: str) -> Callable[..., exp.Expr]:
     return lambda *args: exp.Anonymous(this=name, expressions=list(args))
 
 
+def _start(period: str) -> Callable[[exp.Expr], exp.Expr]:
+    """The first day of the period that a day is in."""
+    return lambda day: _day(_named("date_trunc")(exp.Literal.string(period), day))
+
+
 _FUNCTIONS: dict[str, Callable[..., exp.Expr]] = {
     "contains": _named("contains"),
     "startswith": _named("starts_with"),
@@ -274,6 +279,10 @@ _FUNCTIONS: dict[str, Callable[..., exp.Expr]] = {
     "minute": _named("minute"),
     "second": _named("second"),
     "date": _day,
+    "startofweek": _start("week"),
+    "startofmonth": _start("month"),
+    "startofquarter": _start("quarter"),
+    "startofyear": _start("year"),
     "now": _named("now"),
     "round": _whole("round"),
     "floor": _whole("floor"),

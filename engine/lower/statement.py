@@ -23,15 +23,18 @@ from catalog.entries import FileEntry
 from catalog.model import FIRST_REVISION, SUPERSEDED, Table
 from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES, sql_by_id
+from engine.conversion import line_of
 from engine.errors import QueryError, ScanRefused
 from engine.lower.expressions import Parameters, column, condition, related_name, value
+from engine.lower.groups import GROUPS, group_steps, kept_rows, named, select_of
+from engine.lower.series import CONVERTED, conversion_steps
 from engine.lower.templates import Bound, Source, Template, Templates, shape_of
 from engine.planner.bind import COUNT
 from engine.planner.model import ORIGINAL_RELEASE, Plan
 from engine.query import TRUE, Order, Related, View
 
 DIALECT = "duckdb"
-SORT_PREFIX = "sort_"
+SORT_PREFIX = "sort "  # no column of an answer can have such a name
 ROWS = "rows"
 
 
@@ -60,7 +63,7 @@ def lower(
 ) -> Statement:
     """The statement that answers a plan from files; `related` are those of its related rows, at any depth.
 
-    With `keyset`, the sort values of each row follow the output columns, named sort_0, sort_1 and so on. With
+    With `keyset`, the sort values of each row follow the output columns, behind `SORT_PREFIX` and numbered. With
     `presorted`, the rows are taken to come in the plan's order. A text that `templates` know is not built again.
     Raises ScanRefused where the files hold what it cannot honour, QueryError where the text cannot be written.
     """
@@ -99,7 +102,7 @@ def select_rows(
     for place, inner in enumerate(bound.related):
         steps[related_name(place)] = select_rows(inner, parameters, way=_related_way(place, way))
     parameters.bind(bound, way)
-    steps |= _steps(bound.plan, bound.files, parameters)
+    steps |= _steps(bound.plan, bound.files, parameters) | _derived(bound.plan, parameters)
     select = _answer(bound.plan, parameters, keyset=keyset, presorted=presorted)
     for name, step in steps.items():
         select = select.with_(name, step, copy=False)
@@ -108,6 +111,16 @@ def select_rows(
 
 def _related_way(place: int, way: Callable[[Bound], Bound] | None) -> Callable[[Bound], Bound]:
     return lambda bound: (way(bound) if way else bound).related[place]
+
+
+def _derived(plan: Plan, parameters: Parameters) -> dict[str, exp.Query]:
+    """The steps from the rows to what is made of them."""
+    line = line_of(plan.table)
+    if plan.grouping is not None:
+        return group_steps(plan, plan.grouping, parameters, ROWS)
+    if plan.conversion is not None and line is not None:
+        return conversion_steps(plan, plan.conversion, line, parameters, ROWS)
+    return {}
 
 
 def check_readable(files: ScanFiles) -> None:
@@ -142,16 +155,7 @@ def _steps(plan: Plan, files: ScanFiles, parameters: Parameters) -> dict[str, ex
 
 
 def _all_of(plan: Plan, name: str) -> exp.Select:
-    return _select(*(column(each) for each in plan.columns)).from_(exp.to_table(name), copy=False)
-
-
-def _select(*columns: exp.Expr) -> exp.Select:
-    """Built, like all here, without the copies that sqlglot's builders make: a tree is used once."""
-    return exp.Select(expressions=list(columns))
-
-
-def _named(expr: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=expr, alias=exp.to_identifier(name, quoted=True))
+    return select_of(*(column(each) for each in plan.columns)).from_(exp.to_table(name), copy=False)
 
 
 def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
@@ -159,8 +163,8 @@ def _stored(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     sequences = parameters.add(lambda bound: [file.sequence for file in bound.files.mixed])
     of_file = exp.func("list_extract", sequences, exp.cast(exp.column("file_index") + 1, "bigint"))
     columns = [column(name) for name in plan.columns if name != "seq"]
-    effective = _named(exp.func("coalesce", column("seq"), of_file), "seq")
-    return _select(*columns, effective).from_(_parquet(_mixed_paths, files, parameters), copy=False)
+    effective = named(exp.func("coalesce", column("seq"), of_file), "seq")
+    return select_of(*columns, effective).from_(_parquet(_mixed_paths, files, parameters), copy=False)
 
 
 def _mixed_paths(bound: Bound) -> list[str]:
@@ -187,7 +191,7 @@ def _parquet(paths: Source, files: ScanFiles, parameters: Parameters) -> exp.Exp
 def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     """The rows to choose out of base files alone: each knows when it holds, so that a filter finds them."""
     columns = [_settled_column(plan, name) for name in plan.columns]
-    select = _select(*columns).from_(_parquet(_settled_paths, files, parameters), copy=False)
+    select = select_of(*columns).from_(_parquet(_settled_paths, files, parameters), copy=False)
     for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
         select = select.where(test, copy=False)
     if plan.view is View.FIRST:
@@ -198,7 +202,7 @@ def _settled(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select
 def _settled_column(plan: Plan, name: str) -> exp.Expr:
     if name != ORIGINAL_RELEASE or plan.table.revision is None:
         return column(name)
-    return _named(exp.func("coalesce", column(name), _is_first(plan)), name)
+    return named(exp.func("coalesce", column(name), _is_first(plan)), name)
 
 
 def _is_first(plan: Plan) -> exp.Expr:
@@ -229,13 +233,13 @@ def _stored_tests(plan: Plan, files: ScanFiles, parameters: Parameters) -> list[
 
 
 def _no_rows(table: Table, names: tuple[str, ...]) -> exp.Select:
-    typed = [_named(exp.cast(exp.null(), SQL_TYPES[table.by_name[name].type]), name) for name in names]
-    return _select(*typed).where(exp.false(), copy=False)
+    typed = [named(exp.cast(exp.null(), SQL_TYPES[table.by_name[name].type]), name) for name in names]
+    return select_of(*typed).where(exp.false(), copy=False)
 
 
 def _chosen(plan: Plan, files: ScanFiles, parameters: Parameters) -> exp.Select:
     columns = (_chosen_column(plan, name) for name in plan.columns)
-    select = _select(*columns).from_(exp.to_table("stored"), copy=False)
+    select = select_of(*columns).from_(exp.to_table("stored"), copy=False)
     for test in (*_stored_tests(plan, files, parameters), *_validity(plan, parameters)):
         select = select.where(test, copy=False)
     return select.qualify(exp.EQ(this=_row_number(plan), expression=exp.Literal.number(1)), copy=False)
@@ -249,7 +253,7 @@ def _chosen_column(plan: Plan, name: str) -> exp.Expr:
     known = exp.func("coalesce", column(FIRST_REVISION), column(plan.table.revision))
     earliest = exp.Window(this=exp.func("min", known), partition_by=[column(key) for key in plan.table.key])
     said = exp.func("coalesce", column(name), exp.EQ(this=revision, expression=earliest))
-    return _named(said, name)
+    return named(said, name)
 
 
 def _row_number(plan: Plan) -> exp.Window:
@@ -274,11 +278,13 @@ def _alive(table: Table, parameters: Parameters) -> exp.Expr:
 
 
 def _answer(plan: Plan, parameters: Parameters, *, keyset: bool, presorted: bool) -> exp.Select:
-    select = _select(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
-    select = select.from_(exp.to_table(ROWS), copy=False)
-    select = select.where(exp.Not(this=column("is_deleted")), copy=False)
-    if plan.where != TRUE:
-        select = select.where(condition(plan.where, parameters), copy=False)
+    select = select_of(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
+    if plan.grouping is None and plan.conversion is None:
+        select = kept_rows(select.from_(exp.to_table(ROWS), copy=False), plan, parameters)
+    else:
+        select = select.from_(exp.to_table(GROUPS if plan.grouping else CONVERTED), copy=False)
+        if plan.having != TRUE:
+            select = select.where(condition(plan.having, parameters), copy=False)
     if plan.order and not presorted:
         select = select.order_by(*(_ordered(term, parameters) for term in plan.order), copy=False)
     if plan.page.limit is not None:
@@ -290,12 +296,12 @@ def _answer(plan: Plan, parameters: Parameters, *, keyset: bool, presorted: bool
 
 def _output(plan: Plan) -> list[exp.Expr]:
     if plan.count_only:
-        return [_named(exp.Count(this=exp.Star()), COUNT)]
+        return [named(exp.Count(this=exp.Star()), COUNT)]
     return [column(output.name) for output in plan.output]
 
 
 def _sort_values(plan: Plan, parameters: Parameters) -> list[exp.Expr]:
-    return [_named(value(term.by, parameters), f"{SORT_PREFIX}{position}") for position, term in enumerate(plan.order)]
+    return [named(value(term.by, parameters), f"{SORT_PREFIX}{position}") for position, term in enumerate(plan.order)]
 
 
 def _ordered(term: Order, parameters: Parameters) -> exp.Ordered:

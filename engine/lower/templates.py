@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias, assert_never
 
@@ -88,12 +88,32 @@ def shape_of(
     descending = (presorted, *(term.descending for term in plan.order))
     layout = (bool(files.mixed), bool(files.settled), bool(files.hidden), files.columns)
     shapes, bounds = tuple(shape for shape, _ in inner), tuple(bound for _, bound in inner)
-    shape = (asked, descending, layout, places, shapes, *expressions)
+    shape = (asked, _statistics(plan), _conversion(plan), descending, layout, places, shapes, *expressions)
     return shape, Bound(plan, tuple(constants), files, bounds)
 
 
 def _expressions(plan: Plan) -> Iterable[Expr]:
-    return (plan.where, plan.stored_where, *(term.by for term in plan.order))
+    yield from (plan.where, plan.stored_where, plan.having, *(term.by for term in plan.order))
+    if plan.grouping is not None:
+        yield from (key.by for key in plan.grouping.keys)
+        yield from (each.of for each in plan.grouping.aggregates if each.of is not None)
+
+
+def _conversion(plan: Plan) -> Hashable:
+    """The conversion but for its dates, which are conditions of the plan."""
+    return None if plan.conversion is None else replace(plan.conversion, start=None, end=None)
+
+
+def _statistics(plan: Plan) -> Hashable:
+    """What is asked of groups, and which aggregates are of equal values, which are worked out once."""
+    if plan.grouping is None:
+        return None
+    first: dict[Expr | None, int] = {}
+    asked = tuple(
+        (each.name, each.statistic, each.of and first.setdefault(each.of, len(first)), each.at)
+        for each in plan.grouping.aggregates
+    )
+    return (tuple(key.name for key in plan.grouping.keys), asked, plan.sequence)
 
 
 def _shape(expr: Expr, constants: list[Literal | In], related: Mapping[Related, int]) -> Hashable:

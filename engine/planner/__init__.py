@@ -16,6 +16,7 @@ from engine.planner.model import Plan
 from engine.planner.prune_columns import prune_columns
 from engine.planner.prune_files import prune_files
 from engine.planner.push_filters import push_filters
+from engine.planner.push_having import push_having
 from engine.planner.push_negations import push_negations
 from engine.planner.unwrap_functions import unwrap_functions
 from engine.query import Query
@@ -31,7 +32,7 @@ class Stage:
     plan: Plan
 
 
-PASSES: tuple[Pass, ...] = (unwrap_functions, push_negations, push_filters, prune_columns, prune_files)
+PASSES: tuple[Pass, ...] = (push_having, unwrap_functions, push_negations, push_filters, prune_columns, prune_files)
 
 
 def plan(query: Query, tables: Tables, passes: tuple[Pass, ...] = PASSES) -> Plan:

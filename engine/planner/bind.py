@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
 from catalog.model import Table, Tables, Type
 from catalog.scan import ScanRequest
+from engine.aggregates import answer_table
+from engine.conversion import Conversion, check_conversion, line_of
 from engine.errors import InvalidPage, QueryError, UnknownTable, WrongType
 from engine.functions import column_type, type_of
 from engine.literals import LONG_MAX
-from engine.planner.model import Output, Plan, nodes, relations_in
+from engine.planner.model import Output, Plan, fields_of, nodes, relations_in
 from engine.query import (
     NULL,
+    TRUE,
     Compare,
     Expr,
     Field,
@@ -36,15 +40,27 @@ def bind(query: Query, tables: Tables) -> Plan:
     """The plan of a query, with nothing pushed or pruned yet. Raises QueryError."""
     table = _table(query, tables)
     view = query.view if table.revision else View.LATEST
-    _check_where(query.where, table)
-    identity = table.row_key if view is View.EVERY else table.key
-    order = _total_order(query.order, identity, table)
-    where = all_of(query.where, _behind(query.page, order, table))
+    grouping = query.grouping
+    answered = table if grouping is None else answer_table(grouping, table)
+    _check_condition(query.where, table)
+    _check_condition(query.having, answered)
+    if relations_in(query.having):
+        raise QueryError("Groups have no related rows.", "Give the condition of the rows that are grouped.")
+    identity = table.row_key if grouping is None and view is View.EVERY else answered.key
+    order = _total_order(query.order, identity, answered)
+    behind = _behind(query.page, order, answered)
+    where, having = query.where, all_of(query.having, behind)
+    if query.conversion is not None:
+        taken, shown = _converted(query.conversion, query, table)
+        where, having = all_of(where, taken), all_of(having, shown)
+    elif grouping is None:
+        where, having = all_of(where, having), TRUE
     return Plan(
         table=table,
+        answered=answered,
         view=view,
         as_of=query.as_of if table.revision else None,
-        output=_output(query, table),
+        output=_output(query, answered),
         columns=tuple(column.name for column in table.columns),
         where=where,
         order=() if query.count_only else order,
@@ -52,6 +68,9 @@ def bind(query: Query, tables: Tables) -> Plan:
         count_only=query.count_only,
         scan=ScanRequest(table.name),
         related=tuple((node, _related(node, table, tables)) for node in relations_in(where)),
+        grouping=grouping,
+        having=having,
+        conversion=query.conversion,
     )
 
 
@@ -61,8 +80,9 @@ def _related(node: Related, table: Table, tables: Tables) -> Plan:
     ways = ((way.columns, way.target, way.target_columns) for way in table.relations)
     if ((node.column,), rows.table, rows.columns) not in ways:
         raise QueryError(f"{table.name} has no such relation to {rows.table}.", "Follow a relation of the model.")
-    if rows.order or rows.page != Page() or rows.snapshot is not None or rows.count_only:
-        raise QueryError("Related rows have no order, page or snapshot of their own.", "Leave it out.")
+    made = rows.grouping is not None or rows.conversion is not None
+    if made or rows.order or rows.page != Page() or rows.snapshot is not None or rows.count_only:
+        raise QueryError("Related rows have no order, page, snapshot or groups of their own.", "Leave it out.")
     return replace(bind(rows, tables), order=())
 
 
@@ -79,12 +99,37 @@ def _output(query: Query, table: Table) -> tuple[Output, ...]:
     return tuple(Output(name, column_type(name, table)) for name in names)
 
 
-def _check_where(where: Expr, table: Table) -> None:
-    found = type_of(where, table)
+def _check_condition(condition: Expr, table: Table) -> None:
+    found = type_of(condition, table)
     if found is not Type.BOOLEAN:
         raise WrongType(f"The filter is a {found.value if found else 'null'}, not a condition.", "Give a condition.")
-    for node in nodes(where):
+    for node in nodes(condition):
         type_of(node, table)
+
+
+def _converted(conversion: Conversion, query: Query, table: Table) -> tuple[Expr, Expr]:
+    """What points a conversion takes, and which of its results are shown. Raises QueryError."""
+    check_conversion(conversion)
+    line = line_of(table)
+    if line is None or query.grouping is not None:
+        raise QueryError(f"{table.name} is not converted.", "Ask for the points of series.")
+    if query.view is not View.LATEST:
+        raise QueryError(
+            "Values of several vintages are not converted together.", "Ask for the latest, or as of a day."
+        )
+    if others := fields_of(query.where) - {line.parent}:
+        hint = f"Choose by {line.parent} alone, and by the dates of the conversion."
+        raise QueryError(f"Points chosen by {min(others)} are no series to convert.", hint)
+    axis = Field(line.axis)
+    return (
+        _between(axis, conversion.read_from, conversion.read_to),
+        _between(axis, conversion.shown_from, conversion.end),
+    )
+
+
+def _between(axis: Field, first: dt.date | None, last: dt.date | None) -> Expr:
+    ends = ((Op.GE, first), (Op.LE, last))
+    return all_of(*(Compare(op, axis, Literal(day, Type.DATE)) for op, day in ends if day is not None))
 
 
 def _total_order(asked: Iterable[Order], identity: tuple[str, ...], table: Table) -> tuple[Order, ...]:

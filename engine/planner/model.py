@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from catalog.model import Table, Type
 from catalog.scan import ScanRequest
-from engine.query import TRUE, And, Call, Compare, Expr, Field, In, Literal, Not, Or, Order, Page, Related, View
+from engine.aggregates import BY_DATE, axis_of
+from engine.conversion import Conversion, line_of
+from engine.query import (
+    TRUE,
+    And,
+    Call,
+    Compare,
+    Expr,
+    Field,
+    Grouping,
+    In,
+    Literal,
+    Not,
+    Op,
+    Or,
+    Order,
+    Page,
+    Query,
+    Related,
+    Statistic,
+    View,
+    all_of,
+    any_of,
+    compare,
+    is_in,
+    negate,
+)
 
 # The one function whose value depends on when it is called.
 NOW = "now"
@@ -30,11 +56,13 @@ class Plan:
     """What is to be done, every name found and every type checked. It is not promised that any file matches.
 
     `stored_where` may be tested on stored rows, before one revision of a key is chosen; `where` only after that.
-    `columns` are the stored columns that the scan must deliver. `order` is total: it ends with the key. `related` has
-    the plan of each condition on related rows, in the order of `relations_in`.
+    `columns` are the stored columns that the scan must deliver. `order` is total: it ends with the key. `answered` is
+    the table whose columns `output`, `order` and `having` name: that of the groups where rows are grouped. `related`
+    has the plan of each condition on related rows, in the order of `relations_in`.
     """
 
     table: Table
+    answered: Table
     view: View
     as_of: dt.date | None
     output: tuple[Output, ...]
@@ -46,6 +74,9 @@ class Plan:
     scan: ScanRequest
     stored_where: Expr = TRUE
     related: tuple[tuple[Related, Plan], ...] = ()
+    grouping: Grouping | None = None
+    having: Expr = TRUE
+    conversion: Conversion | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -54,9 +85,33 @@ class Plan:
 
     @property
     def reads(self) -> frozenset[str]:
-        """The columns that the answer, its conditions and its order read."""
-        expressions = (self.where, self.stored_where, *(term.by for term in self.order))
-        return frozenset(output.name for output in self.output).union(*(fields_of(expr) for expr in expressions))
+        """The columns that the answer, its conditions and its order read of the table's rows."""
+        read = [self.where, self.stored_where]
+        if self.conversion is not None and (line := line_of(self.table)) is not None:
+            read += [Field(line.parent), Field(line.axis), Field(line.measure)]
+        if self.grouping is None:
+            read += [*(Field(output.name) for output in self.output), *(term.by for term in self.order)]
+        else:
+            read += [*(key.by for key in self.grouping.keys), *(Field(name) for name in self.sequence)]
+            read += [each.of for each in self.grouping.aggregates if each.of is not None]
+        return frozenset[str]().union(*(fields_of(expr) for expr in read))
+
+    @property
+    def sequence(self) -> tuple[str, ...]:
+        """The columns by which the first and last of a group are found, as far as they differ in it: the date, then,
+        of rows of one date, what else tells them apart. None where no aggregate asks for them."""
+        axis = axis_of(self.table)
+        grouping = self.grouping
+        if axis is None or grouping is None or not any(each.statistic in BY_DATE for each in grouping.aggregates):
+            return ()
+        shared = {key.by.name for key in grouping.keys if isinstance(key.by, Field)}
+        for part in (*conjuncts(self.where), *conjuncts(self.stored_where)):
+            match part:
+                case Compare(Op.EQ, Field(name), Literal()):
+                    shared.add(name)
+                case _:
+                    pass
+        return (axis, *(name for name in self.identity if name != axis and name not in shared))
 
 
 def conjuncts(expr: Expr) -> tuple[Expr, ...]:
@@ -97,6 +152,51 @@ def _is_clock(node: Expr) -> bool:
             return not is_timeless(rows.where)
         case _:
             return False
+
+
+def is_repeatable(query: Query) -> bool:
+    """Whether the answer to a query is the same, digit by digit, whenever it is asked of one snapshot."""
+    grouping = query.grouping or Grouping((), ())
+    parts = (each.of for each in grouping.aggregates if each.of is not None)
+    read = (query.where, query.having, *(key.by for key in grouping.keys), *parts, *(term.by for term in query.order))
+    return not _unsteady(query) and all(is_timeless(expr) for expr in read)
+
+
+def is_pageable(query: Query) -> bool:
+    """Whether a page can begin behind a row of the one before: not by a number that is another each time."""
+    return not any(fields_of(term.by) & _unsteady(query) for term in query.order)
+
+
+def _unsteady(query: Query) -> frozenset[str]:
+    """The columns of groups whose last digits depend on the order in which values come, as those of standard deviations
+    do: threads put theirs together in another order each time."""
+    aggregates = query.grouping.aggregates if query.grouping else ()
+    return frozenset(each.name for each in aggregates if each.statistic is Statistic.STDDEV)
+
+
+def with_fields(expr: Expr, meanings: Mapping[str, Expr]) -> Expr:
+    """The expression with other expressions in the place of its columns."""
+    match expr:
+        case Literal():
+            return expr
+        case Field(name):
+            return meanings[name]
+        case Call(name, args):
+            return Call(name, tuple(with_fields(arg, meanings) for arg in args))
+        case Compare(op, left, right):
+            return compare(op, with_fields(left, meanings), with_fields(right, meanings))
+        case And(args):
+            return all_of(*(with_fields(arg, meanings) for arg in args))
+        case Or(args):
+            return any_of(*(with_fields(arg, meanings) for arg in args))
+        case Not(arg):
+            return negate(with_fields(arg, meanings))
+        case In(arg, items):
+            return is_in(with_fields(arg, meanings), items)
+        case Related():
+            raise AssertionError("What is made of rows has no related rows.")
+        case _:
+            assert_never(expr)
 
 
 def nodes(expr: Expr) -> Iterator[Expr]:

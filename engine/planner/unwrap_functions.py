@@ -1,4 +1,4 @@
-"""Turn `year(column)` and `date(column)` beside a constant into ranges of the column itself.
+"""Turn `year(column)`, `date(column)` and `startof..(column)` beside a constant into ranges of the column itself.
 
 By a range of a column files and row groups are left out; of a function of it nothing is known before it is worked out.
 The ranges say exactly the same, of nulls as well, so they may stand anywhere in a condition.
@@ -10,6 +10,8 @@ import datetime as dt
 from dataclasses import replace
 
 from catalog.model import Table, Type
+from engine.functions import OWN_FUNCTIONS
+from engine.periods import next_start, start_of
 from engine.planner.model import Plan
 from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, all_of, any_of, negate
 
@@ -42,7 +44,7 @@ def _unwrapped(expr: Expr, table: Table) -> Expr:
 
 def _compared(op: Op, name: str, field: Field, constant: Literal, table: Table) -> Expr | None:
     """What a comparison of a function says of the column; None where that cannot be said."""
-    if name not in ("year", "date"):
+    if name not in ("year", "date", *OWN_FUNCTIONS):
         return None
     if constant == NULL:
         return Compare(op, field, NULL) if op in (Op.EQ, Op.NE) else None
@@ -57,9 +59,19 @@ def _span(name: str, constant: Literal, type_: Type) -> tuple[Literal, Literal] 
             first, behind = dt.date(year, 1, 1), dt.date(year + 1, 1, 1)
         case "date", dt.date() as day if constant.type is Type.DATE and day < dt.date.max:
             first, behind = day, day + DAY
+        case _, dt.date() as day if constant.type is Type.DATE and name in OWN_FUNCTIONS:
+            return _period(name.removeprefix("startof"), day, type_)
         case _:
             return None
     return _start(first, type_), _start(behind, type_)
+
+
+def _period(period: str, day: dt.date, type_: Type) -> tuple[Literal, Literal] | None:
+    """The period that starts on a day; None where none does, or where nothing is behind it."""
+    behind = next_start(period, day)
+    if start_of(period, day) != day or behind is None:
+        return None
+    return _start(day, type_), _start(behind, type_)
 
 
 def _start(day: dt.date, type_: Type) -> Literal:

@@ -17,7 +17,25 @@ from engine.literals import literal
 from engine.lower import Templates, lower
 from engine.planner import plan
 from engine.planner.model import Plan
-from engine.query import NULL, And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, Query, Related
+from engine.query import (
+    NULL,
+    Aggregate,
+    And,
+    Call,
+    Compare,
+    Expr,
+    Field,
+    In,
+    Literal,
+    Not,
+    Op,
+    Or,
+    Query,
+    Related,
+    Statistic,
+    grouped,
+)
+from tests.engine import test_groups
 from tests.same_query.random_queries import queries
 from tests.support.warehouse import Warehouse, warehouse
 
@@ -49,6 +67,28 @@ def test_other_constants_are_filled_in(
         given = {"keyset": keyset, "related": related(each, other)}
         found = lower(other, files(each, other), templates=templates, **given)
         assert found == lower(other, files(each, other), **given)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=test_groups.queries(), second=test_groups.queries())
+def test_groups_of_one_shape_share_their_text(lakes: tuple[Warehouse, Warehouse], first: Query, second: Query) -> None:
+    lake = lakes[0]
+    templates = Templates()
+    for query in (first, replace(second, grouping=first.grouping, having=first.having), second):
+        planned = plan(replace(query, order=()), lake.engine.tables)
+        assert lower(planned, files(lake, planned), templates=templates) == lower(planned, files(lake, planned))
+
+
+def test_equal_values_of_a_group_are_worked_out_once(lakes: tuple[Warehouse, Warehouse]) -> None:
+    lake = lakes[0]
+    templates = Templates()
+    for first, second in (("a", "a"), ("a", "b"), ("b", "b"), ("b", "a")):
+        calls = [Call("concat", (Field("title"), literal(text))) for text in (first, second)]
+        asked = (Aggregate("one", Statistic.MIN, calls[0]), Aggregate("two", Statistic.MAX, calls[1]))
+        planned = plan(Query("series", grouping=grouped([], asked)), lake.engine.tables)
+        found = lower(planned, files(lake, planned), templates=templates)
+        assert found == lower(planned, files(lake, planned))
+        assert found.sql.count("|| $") == len({first, second})
 
 
 def test_one_text_serves_many_questions(lakes: tuple[Warehouse, Warehouse]) -> None:

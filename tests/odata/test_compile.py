@@ -66,7 +66,7 @@ def test_case(case: dict[str, Any]) -> None:
 def _sorted(line: str) -> str:
     """Conjuncts in a fixed order: the table writes them as people do, the Query as it sorts them."""
     head, _, rest = line.partition(" ")
-    return f"{head} {' and '.join(sorted(rest.split(' and ')))}" if head == "where" else line
+    return f"{head} {' and '.join(sorted(rest.split(' and ')))}" if head in ("where", "having") else line
 
 
 def test_parents_are_looked_up_only_where_the_key_does_not_say_it() -> None:

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from api.odata.apply import METHODS, OWN_METHODS
 from api.odata.expressions import UNSERVED_FUNCTIONS
 from api.odata.options import IGNORED_OPTIONS, OWN_OPTIONS, SERVED_OPTIONS, UNSERVED_OPTIONS
 from catalog.model import MODEL
-from engine.functions import FUNCTIONS
+from engine.functions import FUNCTIONS, OWN_FUNCTIONS
 from tests.odata.door import Door
 from tests.support.tree import ROOT
 
@@ -24,7 +25,9 @@ def test_request(door: Door, path: str) -> None:
 
 def test_every_name_is_told() -> None:
     told = set(re.findall(r"[\w$@.-]+", PAGE))
-    names = {*OWN_OPTIONS, *IGNORED_OPTIONS, *UNSERVED_OPTIONS, *FUNCTIONS, *MODEL.by_collection}
+    names = {*OWN_OPTIONS, *IGNORED_OPTIONS, *UNSERVED_OPTIONS, *MODEL.by_collection}
+    names |= {f"finlake.{name}" if name in OWN_FUNCTIONS else name for name in FUNCTIONS}
+    names |= set(METHODS) | set(OWN_METHODS)
     assert names | set(SERVED_OPTIONS) - {"$skiptoken"} <= told
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from catalog.identity import series_id as made_id
 from catalog.identity import source_id
 from catalog.model import DATA_POINTS, MODEL, SERIES, SOURCES, Table, Type
+from engine.functions import OWN_FUNCTIONS
 from engine.literals import LONG_MAX, literal, typed_compare, typed_in
 from engine.query import NULL, Call, Expr, Field, Literal, Op, Order, Page, Query, Related, View, all_of, any_of, negate
 from tests.same_query import asked_lake
@@ -58,7 +59,7 @@ def _calls(field: Field, type_: Type) -> list[tuple[Expr, Type]]:
             ]
         case Type.DATE:
             years = [(Call(name, (field,)), Type.LONG) for name in ("year", "year", "month", "day")]
-            return [*years, (Call("date", (field,)), Type.DATE)]
+            return [*years, *((Call(name, (field,)), Type.DATE) for name in ("date", *OWN_FUNCTIONS))]
         case Type.TIMESTAMP:
             names = ("year", "month", "day", "hour", "minute", "second")
             return [*((Call(name, (field,)), Type.LONG) for name in names), (Call("date", (field,)), Type.DATE)]

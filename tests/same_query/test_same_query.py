@@ -108,6 +108,36 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         "Series?$select=id,title&$filter=not (frequency eq 'weekly')&$top=5",
         '{ seriesList(first: 5, filter: {not: {frequency: {eq: "weekly"}}}) { edges { node { id title } } } }',
     ),
+    "the yearly average of a series": (
+        (
+            f"DataPoints?$apply=filter(series_id eq {A})/compute(finlake.startofyear(date) as period)"
+            "/groupby((period),aggregate(value with average as avg))"
+        ),
+        f'{{ series(id: "{A}") {{ aggregates(bucket: YEAR) {{ period avg }} }} }}',
+    ),
+    "statistics of a series by quarter, the latest first, as of a day": (
+        (
+            f"DataPoints?$apply=filter(series_id eq {A} and date ge 2020-02-01)"
+            "/compute(finlake.startofquarter(date) as period)/groupby((period),aggregate(value with finlake.median as "
+            "median,$count as count,value with finlake.last as last,value with finlake.quantile(.9) as quantile_0_9))"
+            "&$orderby=period desc&$top=2&asOf=2020-06-30"
+        ),
+        f"""{{ series(id: "{A}", asOf: "2020-06-30") {{
+            aggregates(bucket: QUARTER, first: 2, order: DESC, startDate: "2020-02-01") {{
+                last count median quantile(at: 0.90) }} }} }}""",
+    ),
+    "groups of all series with conditions before and after": (
+        (
+            "DataPoints?$apply=filter(value gt 2)/groupby((series_id),aggregate(value with finlake.stddev as stddev,"
+            "value with sum as sum))&$filter=sum ge 9&$orderby=sum desc&$top=5"
+        ),
+        """{ dataPointGroups(filter: {value: {gt: "2"}}, groupBy: [seriesId], having: {sum: {ge: "9"}}, first: 5,
+                             orderBy: [{by: sum, direction: DESC}]) { seriesId sum stddev } }""",
+    ),
+    "how many points there are": (
+        "DataPoints?$apply=aggregate($count as count)",
+        "{ dataPointGroups { count } }",
+    ),
     "series that have units": (
         "Series?$select=id&$filter=units ne null&$top=5",
         "{ seriesList(first: 5, filter: {units: {ne: null}}) { edges { node { id } } } }",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
@@ -64,6 +65,10 @@ def _whole(number: Decimal) -> Decimal | None:
     return number if abs(number) < 10**20 else None
 
 
+def _date(day: dt.date) -> dt.date:
+    return day.date() if isinstance(day, dt.datetime) else day
+
+
 def _substring(text: str, start: int, length: int | None = None) -> str:
     first = start if start >= 0 else max(len(text) + start, 0)
     return text[first:] if length is None else text[first : first + max(length, 0)]
@@ -86,7 +91,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "hour": lambda instant: instant.hour,
     "minute": lambda instant: instant.minute,
     "second": lambda instant: instant.second,
-    "date": lambda day: day.date() if hasattr(day, "date") else day,
+    "date": _date,
+    "startofweek": lambda day: next(d for n in range(7) if (d := _date(day) - dt.timedelta(n)).isoweekday() == 1),
+    "startofmonth": lambda day: dt.date(day.year, day.month, 1),
+    "startofquarter": lambda day: dt.date(day.year, (1, 1, 1, 4, 4, 4, 7, 7, 7, 10, 10, 10)[day.month - 1], 1),
+    "startofyear": lambda day: dt.date(day.year, 1, 1),
     "round": lambda number: _whole(Decimal(number).to_integral_value(ROUND_HALF_UP)),
     "floor": lambda number: _whole(Decimal(math.floor(number))),
     "ceiling": lambda number: _whole(Decimal(math.ceil(number))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.printing import text_of
+from engine.printing import grouping_text, text_of
 from engine.query import TRUE, Query, View
 
 
@@ -11,6 +11,8 @@ def printed(query: Query) -> str:
     lines = [f"table {query.table}"]
     lines += [f"columns {', '.join(query.columns)}"] if query.columns else []
     lines += [f"where {text_of(query.where)}"] if query.where != TRUE else []
+    lines += [f"groups {grouping_text(query.grouping)}"] if query.grouping else []
+    lines += [f"having {text_of(query.having)}"] if query.having != TRUE else []
     orders = [f"{text_of(order.by)}{' desc' if order.descending else ''}" for order in query.order]
     lines += [f"order {', '.join(orders)}"] if orders else []
     lines += [f"limit {query.page.limit}"] if query.page.limit is not None else []
