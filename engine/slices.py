@@ -50,7 +50,9 @@ _END = "\U0010ffff"
 
 
 def _is_worth_it(plan: Plan, files: ScanFiles, column: str) -> bool:
-    if not plan.order or plan.order[0].by != Field(column) or plan.page.offset or files.rows <= 2 * SLICE_ROWS:
+    if not plan.order or plan.order[0].by != Field(column) or files.rows <= 2 * SLICE_ROWS:
+        return False
+    if plan.page.offset or plan.page.limit == 0:
         return False
     listed = plan.scan.domains.get(column, Domain()).listed
     return listed is None or len(listed) > LISTED_KEYS_MAX
