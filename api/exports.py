@@ -9,7 +9,7 @@ from typing import assert_never
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from typing_extensions import override
+from typing_extensions import Buffer, override
 
 from api.formats import Form
 from api.json_rows import Encoder, Line, bare, written
@@ -94,7 +94,7 @@ class _Sink(io.RawIOBase):
         return True
 
     @override
-    def write(self, data: memoryview | bytes, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def write(self, data: Buffer, /) -> int:
         piece = bytes(data)
         self._pieces.append(piece)
         self._written += len(piece)
