@@ -64,13 +64,17 @@ def _escaped(values: pa.Array) -> pa.Array:
     return pc.replace_with_mask(written, marked, found)
 
 
-def _dates(values: pa.Array) -> pa.Array:
-    """A batch has few different dates, so that each is written once."""
-    encoded = values.dictionary_encode()
-    return bare(encoded.dictionary).take(encoded.indices)
+def _once(write: Callable[[pa.Array], pa.Array]) -> Callable[[pa.Array], pa.Array]:
+    """Writes each value once: for columns of which a batch has few different ones."""
+
+    def text(values: pa.Array) -> pa.Array:
+        encoded = values.dictionary_encode()
+        return write(encoded.dictionary).take(encoded.indices)
+
+    return text
 
 
-def _timestamps(values: pa.Array) -> pa.Array:
+def _instants(values: pa.Array) -> pa.Array:
     instants = bare(pc.cast(values, pa.timestamp("us")))
     whole = pc.replace_substring(instants, ".000000", "")
     return concatenated(pc.replace_substring(whole, " ", "T"), "Z")
@@ -84,13 +88,7 @@ def _decimals(values: pa.Array) -> pa.Array:
     short = pc.fill_null(pc.match_substring(written, "E"), False)
     if not pc.any(short).as_py():
         return plain
-    return pc.replace_with_mask(plain, short, _without_exponent(values.filter(short)))
-
-
-def _without_exponent(values: pa.Array) -> pa.Array:
-    """Of numbers between -1 and 1. Each is written once: it is zero, most of the time."""
-    encoded = values.dictionary_encode()
-    return pa.array(map(plain_decimal, encoded.dictionary.to_pylist()), TEXT).take(encoded.indices)
+    return pc.replace_with_mask(plain, short, _SHORT(values.filter(short)))
 
 
 def _doubles(values: pa.Array) -> pa.Array:
@@ -110,11 +108,14 @@ def plain_decimal(value: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
+# Most of these are zero.
+_SHORT = _once(lambda values: pa.array(map(plain_decimal, values.to_pylist()), TEXT))
+
 NUMBERS_BARE: dict[Type, Encoder] = {
     Type.UUID: Encoder(bare, quoted=True),
     Type.STRING: Encoder(_escaped, quoted=True),
-    Type.DATE: Encoder(_dates, quoted=True),
-    Type.TIMESTAMP: Encoder(_timestamps, quoted=True),
+    Type.DATE: Encoder(_once(bare), quoted=True),
+    Type.TIMESTAMP: Encoder(_once(_instants), quoted=True),
     Type.BOOLEAN: Encoder(bare),
     Type.DECIMAL: Encoder(_decimals),
     Type.LONG: Encoder(bare),

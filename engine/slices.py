@@ -52,7 +52,10 @@ _END = "\U0010ffff"
 def _is_worth_it(plan: Plan, files: ScanFiles, column: str) -> bool:
     if plan.grouping is not None or plan.conversion is not None:
         return False
-    if not plan.order or plan.order[0].by != Field(column) or plan.page.offset or files.rows <= 2 * SLICE_ROWS:
+    if not plan.order or plan.order[0].by != Field(column) or files.rows <= 2 * SLICE_ROWS:
+        return False
+    # A file of no partition may hold any key.
+    if plan.page.offset or plan.page.limit == 0 or any(file.partition is None for file in files.files):
         return False
     listed = plan.scan.domains.get(column, Domain()).listed
     return listed is None or len(listed) > LISTED_KEYS_MAX
@@ -61,12 +64,11 @@ def _is_worth_it(plan: Plan, files: ScanFiles, column: str) -> bool:
 def _ranges(files: ScanFiles, *, cuts: bool) -> Iterator[tuple[ScanFiles, str, str | None]]:
     """Files with the keys that are wanted of them: from one on, and where there is another, below that. Ascending."""
     groups = by_root(files.files)
-    for root in sorted(groups, key=lambda name: name or ""):
+    for root in sorted(name for name in groups if name is not None):
         group = replace(files, files=groups[root])
         parts = -(-group.rows // SLICE_ROWS) if cuts else 1
-        prefix = root or ""
-        ends = [f"{prefix}{part * 16**DIGITS // parts:0{DIGITS}x}" for part in range(1, parts)]
-        for low, high in zip((prefix, *ends), (*ends, None), strict=True):
+        ends = [f"{root}{part * 16**DIGITS // parts:0{DIGITS}x}" for part in range(1, parts)]
+        for low, high in zip((root, *ends), (*ends, None), strict=True):
             yield group, low, high
 
 

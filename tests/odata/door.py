@@ -21,7 +21,7 @@ SOURCE = "FRED"
 TITLES = {"GDP": "Output", "a/b'c": "It's 100% odd _ \u00e4", "EMPTY": "Nothing yet"}
 GDP, ODD, EMPTY = (series_id(SOURCE, name) for name in TITLES)
 MISSING = series_id(SOURCE, "missing")
-LIMITS = Limits(page_rows_max=5, preferred_page_rows_max=5)
+LIMITS = Limits(page_rows_max=5, preferred_page_rows_max=7)
 ROOT = "http://testserver/odata/"
 
 SERIES: list[dict[str, Any]] = [{"external_id": name, "title": title} for name, title in TITLES.items()]

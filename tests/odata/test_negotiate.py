@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.odata.negotiate import Format, accept_xml, check_version, json_format, page_size
+from api.formats import Form
+from api.odata.negotiate import Format, accept_xml, answer_format, check_version, page_size
 from api.problems import Problem
 
 POWER_QUERY = (
@@ -33,7 +34,8 @@ POWER_QUERY = (
     ],
 )
 def test_json(accept: str, option: str | None, expected: Format) -> None:
-    assert json_format(accept, option) == expected
+    assert answer_format(accept, option, exports=True) == expected
+    assert answer_format(accept, option, exports=False) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,18 +48,43 @@ def test_json(accept: str, option: str | None, expected: Format) -> None:
         ("*/*", "atom", "not_acceptable"),
         ("*/*", "xml", "not_acceptable"),
         ("*/*", "json;odata.metadata=full", "not_supported"),
-        ("*/*", "csv", "not_supported"),
+        ("*/*", "csv", "not_acceptable"),
+        ("text/csv", None, "not_acceptable"),
+        ("*/*", "xlsx", "not_supported"),
     ],
 )
 def test_no_json(accept: str, option: str | None, code: str) -> None:
     with pytest.raises(Problem) as caught:
-        json_format(accept, option)
+        answer_format(accept, option, exports=False)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("accept", "option", "form"),
+    [
+        ("text/csv", None, Form.CSV),
+        ("*/*", "CSV", Form.CSV),
+        ("application/json", "text/csv", Form.CSV),
+        ("application/vnd.apache.arrow.stream", None, Form.ARROW),
+        ("*/*", "arrow", Form.ARROW),
+        ("application/vnd.apache.parquet, */*;q=0.1", None, Form.PARQUET),
+        ("*/*", "application/vnd.apache.parquet", Form.PARQUET),
+        ("text/csv;q=0.5, application/json;q=0.4", None, Form.CSV),
+        ("text/csv;q=0.4, application/json;q=0.5", None, Form.JSON),
+        ("application/json, text/csv", None, Form.JSON),
+        ("*/*, text/csv;q=0.9", None, Form.JSON),
+        ("text/csv;q=0, */*", None, Form.JSON),
+    ],
+)
+def test_exports(accept: str, option: str | None, form: Form) -> None:
+    assert answer_format(accept, option, exports=True).form is form
 
 
 def test_content_type_says_what_was_chosen() -> None:
     assert Format().content_type == "application/json;odata.metadata=minimal;odata.streaming=true;charset=utf-8"
     assert "IEEE754Compatible=true" in Format("none", exact_texts=True).content_type
+    assert Format(form=Form.CSV).content_type.startswith("text/csv;charset=utf-8")
+    assert Format(form=Form.PARQUET).content_type == "application/vnd.apache.parquet"
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "application/xml", "text/xml", POWER_QUERY])

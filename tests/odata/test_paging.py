@@ -57,7 +57,7 @@ def test_the_client_may_ask_for_smaller_pages(door: Door) -> None:
     assert answer.headers["Preference-Applied"] == "odata.maxpagesize=2"
     assert [len(page) for page in _pages(door, "DataPoints", Prefer="maxpagesize=4")] == [4, 4, 4, 1]
     clamped = door.get("DataPoints", Prefer="odata.maxpagesize=1000000")
-    assert clamped.headers["Preference-Applied"] == f"odata.maxpagesize={LIMITS.page_rows_max}"
+    assert clamped.headers["Preference-Applied"] == f"odata.maxpagesize={LIMITS.preferred_page_rows_max}"
     assert "Preference-Applied" not in door.get("DataPoints").headers
 
 

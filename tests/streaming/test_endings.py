@@ -72,17 +72,6 @@ def test_a_client_that_sleeps_costs_the_query_no_time(url: str) -> None:
         assert received(client).endswith(b"\r\n0\r\n\r\n")
 
 
-def test_the_time_limit_goes_on_to_hold(url: str) -> None:
-    """It has rows to show at first, then none: the client waits for the database."""
-    sql = f"SELECT * FROM ({ENDLESS} LIMIT 400000) UNION ALL SELECT 0, 0, 0, ({SILENT})"
-    with connection(url, "/sql", question(sql), {"Accept": CSV, "Content-Type": JSON}) as client:
-        started = time.monotonic()
-        answer = received(client)
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert not answer.endswith(b"0\r\n\r\n")
-    assert 3 < time.monotonic() - started < 30
-
-
 def test_an_answer_may_take_so_long(strict_url: str) -> None:
     with connection(strict_url, "/sql", question(ENDLESS), {"Content-Type": JSON}) as client:
         client.recv(1_000)

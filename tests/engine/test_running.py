@@ -1,0 +1,80 @@
+"""The time of a statement is what the database works for it, and a request that is given up ends it at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ExecutionFailed, QueryTimeout
+from engine.execute import Database, DatabaseSettings
+from engine.interrupts import Interrupts
+from engine.lower import Statement
+
+ENDLESS = Statement("SELECT range FROM range(1000000000000)", {})
+SILENT = Statement("SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 9", {})
+LIMIT_MS = 400
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(DatabaseSettings(tmp_path, threads=2, memory="128MB", query_time_ms_max=LIMIT_MS))
+    yield opened
+    opened.close()
+
+
+def test_a_reader_may_take_his_time(database: Database) -> None:
+    running = database.open(ENDLESS)
+    batches = running.batches()
+    for _ in range(3):
+        assert next(batches).num_rows > 0
+        time.sleep(LIMIT_MS / 1000)
+    assert running.execute_ms < LIMIT_MS
+    running.close()
+
+
+def test_the_database_may_not(database: Database) -> None:
+    running = database.open(ENDLESS)
+    with pytest.raises(QueryTimeout):
+        for _ in running.batches():
+            pass
+    assert running.execute_ms >= LIMIT_MS
+    started = time.monotonic()
+    with pytest.raises(QueryTimeout):
+        list(database.open(SILENT).batches())
+    assert time.monotonic() - started < 20 * LIMIT_MS / 1000
+
+
+def test_time_that_is_spent_already_counts(database: Database) -> None:
+    with pytest.raises(QueryTimeout):
+        for _ in database.open(ENDLESS, spent_ms=LIMIT_MS - 1).batches():
+            pass
+
+
+def test_what_runs_for_a_request_that_is_given_up_is_broken_off(tmp_path: Path) -> None:
+    database = Database(DatabaseSettings(tmp_path, threads=2, memory="128MB", query_time_ms_max=60_000))
+    interrupts = Interrupts()
+    threading.Timer(0.2, interrupts.fire).start()
+    started = time.monotonic()
+    with interrupts.within():
+        with pytest.raises(ExecutionFailed):
+            list(database.open(SILENT).batches())
+        with pytest.raises(ExecutionFailed, match="given up"):
+            database.open(ENDLESS)
+    with pytest.raises(ExecutionFailed, match="given up"), interrupts.within():
+        pass
+    assert time.monotonic() - started < 20
+    assert database.open(Statement("SELECT 1", {})).batches(), "others go on"
+    database.close()
+
+
+def test_what_has_ended_is_not_broken_off(database: Database) -> None:
+    interrupts = Interrupts()
+    with interrupts.within():
+        assert list(database.open(Statement("SELECT 1 AS x", {})).batches())
+        running = database.open(ENDLESS)
+    running.close()
+    assert interrupts._running == set()
