@@ -43,6 +43,7 @@ from catalog.evolution import open_lake
 from catalog.iceberg import Lake
 from catalog.model import MODEL
 from catalog.snapshot import Snapshots
+from engine.bounds import ScanBounds
 from engine.errors import EngineError
 from engine.execute import Database, DatabaseSettings
 from engine.pipeline import Engine
@@ -115,7 +116,8 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     if settings.maintenance:
         upkeep.start()
         keeping.start()
-    engine = Engine(snapshots, database, related_keys_max=limits.related_keys_max)
+    bounds = ScanBounds(limits.scan_rows_max, limits.scan_bytes_max)
+    engine = Engine(snapshots, database, bounds=bounds, related_keys_max=limits.related_keys_max)
     return Services(upkeep, keeping, merges, committer, batches, database, lake, engine)
 
 

@@ -10,7 +10,8 @@ EngineError
 │   ├── InvalidPage
 │   ├── InvalidSql
 │   ├── SqlNotAllowed     the SQL names something that finlake does not serve
-│   └── SqlTooLarge       a limit of the SQL door is passed
+│   ├── SqlTooLarge       a limit of the SQL door is passed
+│   └── QueryTooLarge     it would read more than a statement may
 ├── NotSupported          the question is right, but finlake does not answer it yet
 ├── QueryTimeout          the question took longer than its limit: narrow it, or ask again
 ├── ExecutionFailed       the database failed: ask again, then report it
@@ -72,6 +73,10 @@ class SqlNotAllowed(QueryError):
 
 
 class SqlTooLarge(QueryError):
+    code = "limit_exceeded"
+
+
+class QueryTooLarge(QueryError):
     code = "limit_exceeded"
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
+from engine.bounds import ScanBounds
 from engine.execute import Database, Result, Running
 from engine.explain import Explanation, LookedUp, explained
 from engine.lower import Templates, lower, lower_selection, read_selection
@@ -19,6 +20,7 @@ from engine.related import Keys, keys_plan, narrowed, without_related
 from engine.sql import SqlQuestion
 
 RELATED_KEYS_MAX = 1_000
+DEFAULT_BOUNDS = ScanBounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,14 @@ class Engine:
         snapshots: Snapshots,
         database: Database,
         *,
+        bounds: ScanBounds = DEFAULT_BOUNDS,
         related_keys_max: int = RELATED_KEYS_MAX,
         passes: tuple[Pass, ...] = PASSES,
         prunes: bool = True,
     ) -> None:
         self.snapshots = snapshots
         self._database = database
+        self._bounds = bounds
         self._related_keys_max = related_keys_max
         self._passes = passes
         self._prunes = prunes
@@ -82,6 +86,7 @@ class Engine:
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
         related = self._related(planned, snapshot)
+        self._bounds.check((files, *related.values()))
         statement = lower(planned, files, keyset=keyset, templates=self._templates, related=related)
         clock.lap("lower")
         return Result(planned, snapshot.token, files, self._database.open(statement), clock.laps)
@@ -101,6 +106,7 @@ class Engine:
         plans = [without_related(self._narrowed(planned, state)[0]) for planned in plans]
         scans = [(planned, self._files(state, planned.scan)) for planned in plans]
         clock.lap("prune")
+        self._bounds.check(files for _, files in scans)
         statement = lower_selection(selection, scans)
         clock.lap("lower")
         return Selected(state.token, self._database.open(statement), clock.laps)
@@ -135,6 +141,7 @@ class Engine:
         most = self._related_keys_max
         wanted = keys_plan(rows, most)
         files, related = self._files(snapshot, rows.scan), self._related(rows, snapshot)
+        self._bounds.check((files, *related.values()))
         running = self._database.open(lower(wanted, files, templates=self._templates, related=related))
         keys = tuple(key for batch in running.batches() for key in batch.column(0).to_pylist())
         return keys if len(keys) <= most else None
