@@ -1,4 +1,4 @@
-"""Every limit of a question, passed by a hostile one through each door that has it: refused by name, before any work."""
+"""Every limit of a question, passed by a hostile one through each door that has it: refused by name before any work."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ HOSTILE: dict[str, tuple[int, list[str]]] = {
     "graphql_edges_max": (3, ["graphql { seriesList(first: 5) { totalCount } }"]),
     "graphql_points_max": (3, [f'graphql {{ dataPoints(seriesId: "{A}", first: 5) {{ value }} }}']),
     "sql_characters_max": (50, ["sql SELECT " + "1 + " * 40 + "1"]),
-    "sql_nodes_max": (50, ["sql SELECT " + "1, " * 60 + "1", f"sql SELECT 1 WHERE 'x' IN ({IDS})"]),
-    "sql_depth_max": (20, ["sql SELECT " + "(" * 60 + "1" + ")" * 60]),
+    "sql_nodes_max": (40, ["sql SELECT " + "1, " * 60 + "1", f"sql SELECT 1 WHERE 'x' IN ({IDS})"]),
+    "sql_depth_max": (20, ["sql SELECT " + "(" * 40 + "1" + ")" * 40]),
     "sql_tables_max": (2, ["sql SELECT 1 FROM series a, series b, series c"]),
 }  # fmt: skip
 CASES = [(limit, question) for limit, (_, questions) in HOSTILE.items() for question in questions]
