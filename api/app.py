@@ -45,6 +45,7 @@ from catalog.evolution import open_lake
 from catalog.iceberg import Lake
 from catalog.model import MODEL
 from catalog.snapshot import Snapshots
+from engine.bounds import ScanBounds
 from engine.errors import EngineError
 from engine.execute import Database, DatabaseSettings
 from engine.pipeline import Engine
@@ -118,7 +119,8 @@ def open_services(
     watching = Upkeep((debt.look,))
     if settings.maintenance:
         watching.start()
-    engine = Engine(snapshots, database, points, related_keys_max=limits.related_keys_max)
+    bounds = ScanBounds(limits.scan_rows_max, limits.scan_bytes_max)
+    engine = Engine(snapshots, database, points, bounds=bounds, related_keys_max=limits.related_keys_max)
     return Services(watching, debt, committer, batches, database, points, lake, engine, metrics)
 
 

@@ -56,6 +56,10 @@ class Limits(BaseSettings):
         default=64 * 2**20, ge=0, description="Answers kept to be given again; the least recently given go first."
     )
     in_items_max: int = Field(default=5_000, ge=1, description="Items of one `in` list, and ids of one list argument.")
+    scan_rows_max: int = Field(
+        default=2_000_000_000, ge=0, description="Rows of all files that one statement reads, as the files count them."
+    )
+    scan_bytes_max: int = Field(default=64 * 2**30, ge=0, description="Size of all files that one statement reads.")
     related_conditions_max: int = Field(default=8, ge=0, description="Conditions on other tables in one filter.")
     related_keys_max: int = Field(
         default=1_000,

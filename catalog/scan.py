@@ -62,6 +62,11 @@ class ScanFiles:
         """Of all files together."""
         return sum(file.rows for file in self.files)
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all files together."""
+        return sum(file.size_bytes for file in self.files)
+
     def within(self, domains: Mapping[str, Domain]) -> ScanFiles:
         """Those of the files that may hold a row whose columns have values of their domains."""
         return replace(self, files=tuple(file for file in self.files if _may_match(file, domains)))

@@ -11,7 +11,8 @@ EngineError
 │   ├── NumericOverflow   a number of the answer has more digits than a decimal holds
 │   ├── InvalidSql
 │   ├── SqlNotAllowed     the SQL names something that finlake does not serve
-│   └── SqlTooLarge       a limit of the SQL door is passed
+│   ├── SqlTooLarge       a limit of the SQL door is passed
+│   └── QueryTooLarge     it would read more than a statement may
 ├── NotSupported          the question is right, but finlake does not answer it yet
 ├── QueryTimeout          the question took longer than its limit: narrow it, or ask again
 ├── ExecutionFailed       the database failed: ask again, then report it
@@ -77,6 +78,10 @@ class SqlNotAllowed(QueryError):
 
 
 class SqlTooLarge(QueryError):
+    code = "limit_exceeded"
+
+
+class QueryTooLarge(QueryError):
     code = "limit_exceeded"
 
 

@@ -127,7 +127,7 @@ def _counted(files: ScanFiles) -> Files:
         settled=len(files.settled),
         windowed=len(files.mixed),
         rows=files.rows,
-        size_bytes=sum(file.size_bytes for file in files.files),
+        size_bytes=files.size_bytes,
     )
 
 

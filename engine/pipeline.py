@@ -10,6 +10,7 @@ from itertools import chain
 from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
+from engine.bounds import ScanBounds
 from engine.execute import Database, Result
 from engine.explain import Explanation, LookedUp, explained
 from engine.lower import Statement, Templates, in_order, lower, lower_selection, read_selection
@@ -24,6 +25,7 @@ from engine.sql import SqlQuestion
 # Rows of the files of a statement for which one thread is enough: several cost more than they gain.
 POINT_ROWS_MAX = 500_000
 RELATED_KEYS_MAX = 1_000
+DEFAULT_BOUNDS = ScanBounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Engine:
         database: Database,
         points: Database,
         *,
+        bounds: ScanBounds = DEFAULT_BOUNDS,
         related_keys_max: int = RELATED_KEYS_MAX,
         passes: tuple[Pass, ...] = PASSES,
         prunes: bool = True,
@@ -64,6 +67,7 @@ class Engine:
         self.snapshots = snapshots
         self._database = database
         self._points = points
+        self._bounds = bounds
         self._related_keys_max = related_keys_max
         self._passes = passes
         self._prunes = prunes
@@ -94,7 +98,9 @@ class Engine:
             clock.lap("related")
         files = self._files(snapshot, planned.scan)
         clock.lap("prune")
-        statements, database = self._statements(planned, files, self._related(planned, snapshot), keyset=keyset)
+        related = self._related(planned, snapshot)
+        self._bounds.check((files, *related.values()))
+        statements, database = self._statements(planned, files, related, keyset=keyset)
         first = next(statements)
         clock.lap("lower")
         running = Chained(chain((first,), statements), database.open, planned.page.limit)
@@ -147,6 +153,7 @@ class Engine:
         plans = [without_related(self._narrowed(planned, state)[0]) for planned in plans]
         scans = [(planned, self._files(state, planned.scan)) for planned in plans]
         clock.lap("prune")
+        self._bounds.check(files for _, files in scans)
         statement = lower_selection(selection, scans)
         clock.lap("lower")
         return Selected(state.token, self._database.open(statement), clock.laps)
@@ -178,8 +185,9 @@ class Engine:
 
     def _keys(self, rows: Plan, snapshot: LakeSnapshot) -> Keys | None:
         most = self._related_keys_max
-        related = self._related(rows, snapshot)
-        statement, database = self._whole(keys_plan(rows, most), self._files(snapshot, rows.scan), related)
+        files, related = self._files(snapshot, rows.scan), self._related(rows, snapshot)
+        self._bounds.check((files, *related.values()))
+        statement, database = self._whole(keys_plan(rows, most), files, related)
         keys = tuple(key for batch in database.open(statement).batches() for key in batch.column(0).to_pylist())
         return keys if len(keys) <= most else None
 
