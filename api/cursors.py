@@ -42,7 +42,7 @@ class Cursor:
 
 def question_of(query: Query) -> str:
     """A short name of the rows that a query asks for and of their order, whatever its columns and its page."""
-    derived = (query.grouping, query.having, query.conversion)
+    derived = (query.grouping, query.having, query.conversion, query.alignment)
     asked = (query.table, query.where, query.order, query.view, query.as_of, *derived)
     return blake2b(repr(asked).encode(), digest_size=8).hexdigest()
 

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from catalog.model import Type
+from engine.alignment import Alignment
 from engine.conversion import Conversion
 
 Scalar: TypeAlias = str | int | bool | float | Decimal | dt.date | dt.datetime | None
@@ -275,6 +276,7 @@ class Query:
     grouping: Grouping | None = None
     having: Expr = TRUE
     conversion: Conversion | None = None
+    alignment: Alignment | None = None
 
     def limited(self, rows_max: int) -> Query:
         """The same question, with at most `rows_max` rows."""

@@ -50,9 +50,7 @@ _END = "\U0010ffff"
 
 
 def _is_worth_it(plan: Plan, files: ScanFiles, column: str) -> bool:
-    if plan.grouping is not None or plan.conversion is not None:
-        return False
-    if not plan.order or plan.order[0].by != Field(column) or files.rows <= 2 * SLICE_ROWS:
+    if plan.is_derived or not plan.order or plan.order[0].by != Field(column) or files.rows <= 2 * SLICE_ROWS:
         return False
     # A file of no partition may hold any key.
     if plan.page.offset or plan.page.limit == 0 or any(file.partition is None for file in files.files):

@@ -16,8 +16,7 @@ def in_order(plan: Plan, files: ScanFiles) -> ScanFiles | None:
     A base file is sorted as its table is. A column of which only one value is wanted is in every order.
     """
     sorted_by = _columns(plan)
-    made = plan.grouping is not None or plan.conversion is not None
-    if made or sorted_by is None or files.mixed:
+    if plan.is_derived or sorted_by is None or files.mixed:
         return None
     fixed = {name for name, domain in plan.scan.domains.items() if domain.is_one_value}
     wanted = [name for name in sorted_by if name not in fixed]

@@ -20,6 +20,7 @@ from catalog.entries import FileEntry
 from catalog.scan import ScanFiles
 from engine.conversion import line_of
 from engine.errors import QueryError, ScanRefused
+from engine.lower.aligned import ALIGNED, alignment_steps
 from engine.lower.expressions import Parameters, column, condition, related_name, value
 from engine.lower.groups import GROUPS, group_steps, kept_rows, named, select_of
 from engine.lower.rows import ROWS, row_steps
@@ -115,6 +116,8 @@ def _derived(plan: Plan, parameters: Parameters) -> dict[str, exp.Query]:
         return group_steps(plan, plan.grouping, parameters, ROWS)
     if plan.conversion is not None and line is not None:
         return conversion_steps(plan, plan.conversion, line, parameters, ROWS)
+    if plan.alignment is not None and line is not None:
+        return alignment_steps(plan, plan.alignment, line, parameters, ROWS)
     return {}
 
 
@@ -137,10 +140,11 @@ def _deep() -> Generator[None]:
 
 def _answer(plan: Plan, parameters: Parameters, *, keyset: bool, presorted: bool) -> exp.Select:
     select = select_of(*_output(plan), *(_sort_values(plan, parameters) if keyset else ()))
-    if plan.grouping is None and plan.conversion is None:
+    made = GROUPS if plan.grouping else CONVERTED if plan.conversion else ALIGNED if plan.alignment else None
+    if made is None:
         select = kept_rows(select.from_(exp.to_table(ROWS), copy=False), plan, parameters)
     else:
-        select = select.from_(exp.to_table(GROUPS if plan.grouping else CONVERTED), copy=False)
+        select = select.from_(exp.to_table(made), copy=False)
         if plan.having != TRUE:
             select = select.where(condition(plan.having, parameters), copy=False)
     if plan.order and not presorted:

@@ -100,7 +100,9 @@ def _expressions(plan: Plan) -> Iterable[Expr]:
 
 
 def _conversion(plan: Plan) -> Hashable:
-    """The conversion but for its dates, which are conditions of the plan."""
+    """The conversion but for its dates, which are conditions of the plan; the alignment but for its series, too."""
+    if (aligned := plan.alignment) is not None:
+        return (len(aligned.series), aligned.fill, aligned.on is None)
     return None if plan.conversion is None else replace(plan.conversion, start=None, end=None)
 
 

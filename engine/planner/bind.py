@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
 from catalog.model import Table, Tables, Type
 from catalog.scan import ScanRequest
-from engine.aggregates import answer_table
-from engine.conversion import Conversion, check_conversion, line_of
 from engine.errors import InvalidPage, QueryError, UnknownTable, WrongType
 from engine.functions import column_type, type_of
 from engine.literals import LONG_MAX
-from engine.planner.model import Output, Plan, fields_of, nodes, relations_in
+from engine.planner.derive import derive
+from engine.planner.model import Output, Plan, nodes, relations_in
 from engine.query import (
     NULL,
     TRUE,
@@ -40,21 +38,19 @@ def bind(query: Query, tables: Tables) -> Plan:
     """The plan of a query, with nothing pushed or pruned yet. Raises QueryError."""
     table = _table(query, tables)
     view = query.view if table.revision else View.LATEST
-    grouping = query.grouping
-    answered = table if grouping is None else answer_table(grouping, table)
+    derived = derive(query, table)
+    answered = table if derived is None else derived.answered
     _check_condition(query.where, table)
     _check_condition(query.having, answered)
     if relations_in(query.having):
         raise QueryError("Groups have no related rows.", "Give the condition of the rows that are grouped.")
-    identity = table.row_key if grouping is None and view is View.EVERY else answered.key
+    identity = table.row_key if derived is None and view is View.EVERY else answered.key
     order = _total_order(query.order, identity, answered)
-    behind = _behind(query.page, order, answered)
-    where, having = query.where, all_of(query.having, behind)
-    if query.conversion is not None:
-        taken, shown = _converted(query.conversion, query, table)
-        where, having = all_of(where, taken), all_of(having, shown)
-    elif grouping is None:
+    where, having = query.where, all_of(query.having, _behind(query.page, order, answered))
+    if derived is None:
         where, having = all_of(where, having), TRUE
+    else:
+        where, having = all_of(where, derived.taken), all_of(having, derived.shown)
     return Plan(
         table=table,
         answered=answered,
@@ -68,9 +64,10 @@ def bind(query: Query, tables: Tables) -> Plan:
         count_only=query.count_only,
         scan=ScanRequest(table.name),
         related=tuple((node, _related(node, table, tables)) for node in relations_in(where)),
-        grouping=grouping,
+        grouping=query.grouping,
         having=having,
         conversion=query.conversion,
+        alignment=query.alignment,
     )
 
 
@@ -80,8 +77,8 @@ def _related(node: Related, table: Table, tables: Tables) -> Plan:
     ways = ((way.columns, way.target, way.target_columns) for way in table.relations)
     if ((node.column,), rows.table, rows.columns) not in ways:
         raise QueryError(f"{table.name} has no such relation to {rows.table}.", "Follow a relation of the model.")
-    made = rows.grouping is not None or rows.conversion is not None
-    if made or rows.order or rows.page != Page() or rows.snapshot is not None or rows.count_only:
+    derived = derive(rows, tables.by_name[rows.table]) is not None
+    if derived or rows.order or rows.page != Page() or rows.snapshot is not None or rows.count_only:
         raise QueryError("Related rows have no order, page, snapshot or groups of their own.", "Leave it out.")
     return replace(bind(rows, tables), order=())
 
@@ -105,31 +102,6 @@ def _check_condition(condition: Expr, table: Table) -> None:
         raise WrongType(f"The filter is a {found.value if found else 'null'}, not a condition.", "Give a condition.")
     for node in nodes(condition):
         type_of(node, table)
-
-
-def _converted(conversion: Conversion, query: Query, table: Table) -> tuple[Expr, Expr]:
-    """What points a conversion takes, and which of its results are shown. Raises QueryError."""
-    check_conversion(conversion)
-    line = line_of(table)
-    if line is None or query.grouping is not None:
-        raise QueryError(f"{table.name} is not converted.", "Ask for the points of series.")
-    if query.view is not View.LATEST:
-        raise QueryError(
-            "Values of several vintages are not converted together.", "Ask for the latest, or as of a day."
-        )
-    if others := fields_of(query.where) - {line.parent}:
-        hint = f"Choose by {line.parent} alone, and by the dates of the conversion."
-        raise QueryError(f"Points chosen by {min(others)} are no series to convert.", hint)
-    axis = Field(line.axis)
-    return (
-        _between(axis, conversion.read_from, conversion.read_to),
-        _between(axis, conversion.shown_from, conversion.end),
-    )
-
-
-def _between(axis: Field, first: dt.date | None, last: dt.date | None) -> Expr:
-    ends = ((Op.GE, first), (Op.LE, last))
-    return all_of(*(Compare(op, axis, Literal(day, Type.DATE)) for op, day in ends if day is not None))
 
 
 def _total_order(asked: Iterable[Order], identity: tuple[str, ...], table: Table) -> tuple[Order, ...]:

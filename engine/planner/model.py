@@ -10,6 +10,7 @@ from typing import assert_never
 from catalog.model import Table, Type
 from catalog.scan import ScanRequest
 from engine.aggregates import BY_DATE, axis_of
+from engine.alignment import Alignment
 from engine.conversion import Conversion, line_of
 from engine.query import (
     TRUE,
@@ -77,6 +78,12 @@ class Plan:
     grouping: Grouping | None = None
     having: Expr = TRUE
     conversion: Conversion | None = None
+    alignment: Alignment | None = None
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the answer is made of rows, not some of them: groups, conversions, series side by side."""
+        return not (self.grouping is None and self.conversion is None and self.alignment is None)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -87,11 +94,12 @@ class Plan:
     def reads(self) -> frozenset[str]:
         """The columns that the answer, its conditions and its order read of the table's rows."""
         read = [self.where, self.stored_where]
-        if self.conversion is not None and (line := line_of(self.table)) is not None:
+        line = line_of(self.table)
+        if line is not None and (self.conversion or self.alignment):
             read += [Field(line.parent), Field(line.axis), Field(line.measure)]
-        if self.grouping is None:
+        if self.grouping is None and self.alignment is None:
             read += [*(Field(output.name) for output in self.output), *(term.by for term in self.order)]
-        else:
+        elif self.grouping is not None:
             read += [*(key.by for key in self.grouping.keys), *(Field(name) for name in self.sequence)]
             read += [each.of for each in self.grouping.aggregates if each.of is not None]
         return frozenset[str]().union(*(fields_of(expr) for expr in read))

@@ -114,7 +114,8 @@ def transformed(series: Series, day: dt.date, frequency: str, transform: Transfo
     if y == 0:
         return None
     ratio = x / y
-    return float(100 * ((ratio**n if transform is Transform.PCA else ratio) - 1))
+    grown = 100 * ((ratio**n if transform is Transform.PCA else ratio) - 1)
+    return None if abs(grown) >= 10**20 else float(grown)
 
 
 def close(one: float | Fraction | None, other: float | Fraction | None, scale: float) -> bool:
