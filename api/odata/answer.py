@@ -19,6 +19,7 @@ from api.exports import exported
 from api.formats import Form
 from api.json_rows import listed, plain_decimal, rfc3339
 from api.odata.compile import Compiled
+from api.odata.faults import unpageable
 from api.odata.negotiate import Format
 from api.odata.path import Shape
 from api.odata.render import collection_head, collection_tail, context_url, entity, rows_of
@@ -194,7 +195,7 @@ class _Writer:
                 yield first
                 yield from texts
         if page.after is not None and not is_pageable(self._compiled.query):
-            raise _unpageable(size)
+            raise unpageable(size)
         yield collection_tail(self._next_link(page.after, left))
 
     def _head(self, *, has_rows: bool) -> bytes:
@@ -288,15 +289,6 @@ def _bare(value: Any) -> str:
             return rfc3339(value)
         case _:
             return str(value)
-
-
-def _unpageable(size: int) -> Problem:
-    return Problem(
-        "not_supported",
-        "Groups in the order of a standard deviation are answered in one page only.",
-        f"Order by something else, or ask for at most {size} with $top.",
-        {"target": "$orderby", "construct": "paging by a standard deviation"},
-    )
 
 
 def _unknown_entity() -> Problem:

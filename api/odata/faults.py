@@ -61,3 +61,13 @@ def within(target: str) -> Generator[None]:
         problem = problem_from(error)
         problem.details = {"target": target, **problem.details}
         raise problem from error
+
+
+def unpageable(size: int) -> Problem:
+    """Numbers whose last digits are others each time cannot tell where a page ended."""
+    return Problem(
+        "not_supported",
+        "Groups in the order of a standard deviation are answered in one page only.",
+        f"Order by something else, or ask for at most {size} with $top.",
+        {"target": "$orderby", "construct": "paging by a standard deviation"},
+    )
