@@ -29,6 +29,7 @@ Told: TypeAlias = Callable[[str, str], None]
 
 # What others can see: a kill before any of them is another state on disk.
 VISIBLE = ("rename", "replace", "unlink", "remove", "mkdir", "close", "commit")
+_CHANGED = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.IGNORECASE)
 _WRITTEN = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE)\s+(\w+)", re.IGNORECASE)
 
 
@@ -102,11 +103,12 @@ def _path_of(descriptor: int) -> str:
 
 
 def _noting(told: Told) -> Callable[..., None]:
-    """Tells of each statement that is about to write, and notes the first table of a transaction."""
+    """Tells of each statement that is about to change rows, and notes the first table that a transaction writes to."""
 
     def note(connection: Any, _: Any, statement: str, *__: Any) -> None:
         if found := _WRITTEN.match(statement.lstrip()):
             connection.info.setdefault("written", found[1])
+        if found := _CHANGED.match(statement.lstrip()):
             told("write", found[1])
 
     return note
