@@ -20,7 +20,7 @@ from starlette.types import Receive
 
 from api.limits import Limits
 from api.problems import Problem
-from api.streaming import RETRY_AFTER_SECONDS, Streams
+from api.streaming import Streams, busy
 from engine.errors import EngineError
 from engine.interrupts import Interrupts
 from engine.pipeline import Engine
@@ -49,12 +49,7 @@ class Reader:
     async def run(self, work: Callable[[], T]) -> T:
         """`work()` in a thread of the pool. Raises Problem `busy` where too many wait already."""
         if self._held >= self._held_max:
-            raise Problem(
-                "busy",
-                "Too many queries are waiting.",
-                details={"limit": "waiting_queries_max", "value": self._waiting_max},
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
+            raise busy("Too many queries are waiting.", "waiting_queries_max", self._waiting_max)
         self._held += 1
         try:
             return await anyio.to_thread.run_sync(work, limiter=self._limiter)

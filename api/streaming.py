@@ -40,6 +40,12 @@ class BrokenOff(Exception):
     """Leaves the application after an answer has begun: the server closes the connection without the last chunk."""
 
 
+def busy(message: str, limit: str, value: int) -> Problem:
+    """What whoever finds no place is told: to come back."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return Problem("busy", message, details={"limit": limit, "value": value}, headers=headers)
+
+
 class Streams:
     """The places for large answers that are under way. Safe to share between threads."""
 
@@ -67,12 +73,7 @@ class Streams:
     def _take_place(self, pieces: Pieces) -> None:
         if not self._free.acquire(blocking=False):
             pieces.close()
-            raise Problem(
-                "busy",
-                "Too many large answers are under way.",
-                details={"limit": "concurrent_streams_max", "value": self._most},
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
+            raise busy("Too many large answers are under way.", "concurrent_streams_max", self._most)
 
     async def next_of(self, pieces: Pieces, interrupts: Interrupts) -> bytes | None:
         """The next piece, made in a thread; none at the end."""
