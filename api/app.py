@@ -73,6 +73,7 @@ class Services:
     committer: Committer[Batch, Outcome]
     batches: BatchLog
     database: Database
+    sql_database: Database
     lake: Lake
     engine: Engine
 
@@ -83,6 +84,7 @@ class Services:
         self.keeping.close()
         self.committer.close()
         self.database.close()
+        self.sql_database.close()
         self.lake.close()
 
 
@@ -96,6 +98,10 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
     snapshots = Snapshots(lake)
     database = Database(
         DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
+    )
+    # Its own, so that what an analyst asks for takes no memory from the others.
+    sql_database = Database(
+        DatabaseSettings(lake.data_dir, settings.engine_threads, settings.sql_memory, limits.query_time_ms_max)
     )
     batches = BatchLog(lake, snapshots, clock)
     committer = Committer(
@@ -117,8 +123,10 @@ def open_services(settings: Settings, limits: Limits, clock: Callable[[], dt.dat
         upkeep.start()
         keeping.start()
     bounds = ScanBounds(limits.scan_rows_max, limits.scan_bytes_max)
-    engine = Engine(snapshots, database, bounds=bounds, related_keys_max=limits.related_keys_max)
-    return Services(upkeep, keeping, merges, committer, batches, database, lake, engine)
+    engine = Engine(
+        snapshots, database, sql_database=sql_database, bounds=bounds, related_keys_max=limits.related_keys_max
+    )
+    return Services(upkeep, keeping, merges, committer, batches, database, sql_database, lake, engine)
 
 
 def _keeping_passes(

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     engine_memory: str = Field(
         default="256MB", description="Memory that all queries together may hold, as DuckDB writes it."
     )
+    sql_memory: str = Field(
+        default="256MB", description="Memory that all queries of `/sql` together may hold, beside that of the others."
+    )
     snapshots_kept_min: int = Field(
         default=50, ge=1, description="Newest snapshots that the metadata of each table lists; what commits cost grows."
     )

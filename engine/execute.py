@@ -20,7 +20,7 @@ from catalog.model import Type
 from catalog.scan import ScanFiles, check_files
 from catalog.scratch import scratch
 from engine.deadlines import Deadlines
-from engine.errors import EngineError, ExecutionFailed, QueryTimeout
+from engine.errors import EngineError, ExecutionFailed, MemoryExceeded, QueryTimeout
 from engine.functions import type_of
 from engine.literals import coerce, literal
 from engine.lower import SORT_PREFIX, Statement
@@ -212,7 +212,7 @@ def _failure(error: Exception, files: tuple[FileEntry, ...]) -> EngineError:
         raise StorageFull("There is no space for the temporary files of the database.") from error
     if OUT_OF_MEMORY in str(error):
         hint = "Narrow the question: name a series or a range of dates."
-        return ExecutionFailed("The database needs more memory than it may use.", hint)
+        return MemoryExceeded("The database needs more memory than it may use.", hint)
     check_files(files)
     return ExecutionFailed("The database failed to run the query.", cause=type(error).__name__)
 

@@ -38,8 +38,8 @@ class Selected:
 class Engine:
     """Answers queries. Safe to share between threads; every call blocks.
 
-    Of related rows at most `related_keys_max` keys are looked up to prune by. `passes` and `prunes` exist for the
-    tests, which ask each query with and without them.
+    What analysts ask runs in `sql_database`, where there is one. Of related rows at most `related_keys_max` keys are
+    looked up to prune by. `passes` and `prunes` exist for the tests, which ask each query with and without them.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Engine:
         snapshots: Snapshots,
         database: Database,
         *,
+        sql_database: Database | None = None,
         bounds: ScanBounds = DEFAULT_BOUNDS,
         related_keys_max: int = RELATED_KEYS_MAX,
         passes: tuple[Pass, ...] = PASSES,
@@ -54,6 +55,7 @@ class Engine:
     ) -> None:
         self.snapshots = snapshots
         self._database = database
+        self._sql_database = sql_database or database
         self._bounds = bounds
         self._related_keys_max = related_keys_max
         self._passes = passes
@@ -109,7 +111,7 @@ class Engine:
         self._bounds.check(files for _, files in scans)
         statement = lower_selection(selection, scans)
         clock.lap("lower")
-        return Selected(state.token, self._database.open(statement), clock.laps)
+        return Selected(state.token, self._sql_database.open(statement), clock.laps)
 
     def explain(self, query: Query, *, footers_max: int) -> Explanation:
         """How `answer` would answer a query, which is not executed: but for looking up the keys of related rows, at

@@ -110,8 +110,9 @@ def test_it_is_refused_by_name_before_any_work(
     value = HOSTILE[limit][0]
     with warehouse(lake.settings.data_dir, limits=Limits.model_validate({limit: value})) as limited:
         read: list[object] = []
-        opened = limited.services.database.open
-        monkeypatch.setattr(limited.services.database, "open", lambda each: read.append(each) or opened(each))
+        for database in (limited.services.database, limited.services.sql_database):
+            opened = database.open
+            monkeypatch.setattr(database, "open", lambda each, opened=opened: read.append(each) or opened(each))
         problem = ask(client_of(limited), question)
     assert problem is not None
     assert (problem["code"], problem.get("limit"), problem.get("value")) == (
