@@ -75,6 +75,7 @@ class Services:
     batches: BatchLog
     database: Database
     points: Database
+    sql_database: Database
     lake: Lake
     engine: Engine
     metrics: Metrics
@@ -85,6 +86,7 @@ class Services:
         self.committer.close()
         self.database.close()
         self.points.close()
+        self.sql_database.close()
         self.lake.close()
 
 
@@ -105,6 +107,10 @@ def open_services(
     points = Database(
         DatabaseSettings(lake.data_dir, 1, settings.points_memory, limits.query_time_ms_max, keeps_order=True)
     )
+    # Its own, so that what an analyst asks for takes no memory from the others.
+    sql_database = Database(
+        DatabaseSettings(lake.data_dir, settings.engine_threads, settings.sql_memory, limits.query_time_ms_max)
+    )
     batches = BatchLog(lake, clock)
     committer = Committer(
         lake,
@@ -120,8 +126,8 @@ def open_services(
     if settings.maintenance:
         watching.start()
     bounds = ScanBounds(limits.scan_rows_max, limits.scan_bytes_max)
-    engine = Engine(snapshots, database, points, bounds=bounds, related_keys_max=limits.related_keys_max)
-    return Services(watching, debt, committer, batches, database, points, lake, engine, metrics)
+    engine = Engine(snapshots, database, points, sql_database, bounds=bounds, related_keys_max=limits.related_keys_max)
+    return Services(watching, debt, committer, batches, database, points, sql_database, lake, engine, metrics)
 
 
 def create_app() -> Front:

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     points_memory: str = Field(
         default="64MB", description="Memory that queries over few rows may hold beside it; all workers together."
     )
+    sql_memory: str = Field(
+        default="256MB", description="Memory that all queries of `/sql` together may hold, beside that of the others."
+    )
     snapshots_kept_min: int = Field(
         default=50, ge=1, description="Newest snapshots that the metadata of each table lists; what commits cost grows."
     )
@@ -91,6 +94,7 @@ class Settings(BaseSettings):
             "engine_threads": max(1, self.engine_threads // self.workers),
             "engine_memory": _part_of(self.engine_memory, self.workers),
             "points_memory": _part_of(self.points_memory, self.workers),
+            "sql_memory": _part_of(self.sql_memory, self.workers),
         }
         return self.model_copy(update=part)
 

@@ -114,6 +114,7 @@ class Limits(BaseSettings):
     sql_nodes_max: int = Field(default=5_000, ge=1, description="Names, values, operators and clauses of one SQL text.")
     sql_depth_max: int = Field(default=100, ge=1, le=150, description="Nesting of one SQL text.")
     sql_tables_max: int = Field(default=16, ge=1, description="Places of one SQL text that name a table.")
+    sql_text_bytes_max: int = Field(default=2**20, ge=1, description="Size of one text that a SQL puts together.")
     sql_rows_max: int = Field(default=10_000_000, ge=1, description="Rows of one SQL answer; the others are cut off.")
 
     def of_worker(self, workers: int) -> Self:

@@ -61,6 +61,7 @@ PROBLEMS: dict[str, Entry] = {
     "busy": Entry(503, "Wait as long as Retry-After says, then ask again."),
     "shutting_down": Entry(503, "Send the request again to the restarted service."),
     "query_timeout": Entry(504, "Narrow the question: name a series or a range of dates."),
+    "memory_exceeded": Entry(503, "Narrow the question: name a series or a range of dates."),
     "execution_failed": Entry(500, "Ask again; report it where it persists."),
     "scan_refused": Entry(500, "Report it: the table holds something that this version cannot read."),
     "storage_failed": Entry(500, "Ask again; report it where it persists."),

@@ -16,6 +16,7 @@ EngineError
 ├── NotSupported          the question is right, but finlake does not answer it yet
 ├── QueryTimeout          the question took longer than its limit: narrow it, or ask again
 ├── ExecutionFailed       the database failed: ask again, then report it
+│   └── MemoryExceeded    the question needs more memory than a query may use: narrow it
 └── ScanRefused           the files hold something that the engine cannot honour: never a short answer
 
 Each class has a stable code. The message says what happened, the hint what the caller should do.
@@ -95,6 +96,10 @@ class QueryTimeout(EngineError):
 
 class ExecutionFailed(EngineError):
     code = "execution_failed"
+
+
+class MemoryExceeded(ExecutionFailed):
+    code = "memory_exceeded"
 
 
 class ScanRefused(EngineError):

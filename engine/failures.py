@@ -8,7 +8,7 @@ import os
 from catalog.entries import FileEntry
 from catalog.errors import StorageFull
 from catalog.scan import check_files
-from engine.errors import EngineError, ExecutionFailed, NumericOverflow
+from engine.errors import EngineError, ExecutionFailed, MemoryExceeded, NumericOverflow
 
 OUT_OF_MEMORY = "Out of Memory Error"
 IO_ERROR = "IO Error"
@@ -27,7 +27,7 @@ def failure_of(error: Exception, files: tuple[FileEntry, ...]) -> EngineError:
         raise StorageFull("There is no space for the temporary files of the database.") from error
     if OUT_OF_MEMORY in str(error):
         hint = "Narrow the question: name a series or a range of dates."
-        return ExecutionFailed("The database needs more memory than it may use.", hint)
+        return MemoryExceeded("The database needs more memory than it may use.", hint)
     if any(text in str(error) for text in OVERFLOWS):
         return NumericOverflow("A sum has more digits than a decimal holds.")
     check_files(files)

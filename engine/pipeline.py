@@ -19,11 +19,9 @@ from engine.planner.model import Plan
 from engine.query import Query, Related
 from engine.related import Keys, keys_plan, narrowed, without_related
 from engine.running import Running
-from engine.slices import Chained, slices
+from engine.slices import Chained, is_small, slices
 from engine.sql import SqlQuestion
 
-# Rows of the files of a statement for which one thread is enough: several cost more than they gain.
-POINT_ROWS_MAX = 500_000
 RELATED_KEYS_MAX = 1_000
 DEFAULT_BOUNDS = ScanBounds()
 
@@ -48,9 +46,9 @@ class Selected:
 class Engine:
     """Answers queries. Safe to share between threads; every call blocks.
 
-    `points` runs what reads few rows: it has one thread and keeps the order of files. Of related rows at most
-    `related_keys_max` keys are looked up to prune by. `passes` and `prunes` exist for the tests, which ask each query
-    with and without them.
+    `points` runs what reads few rows: it has one thread and keeps the order of files. What analysts ask runs in
+    `sql_database`. Of related rows at most `related_keys_max` keys are looked up to prune by. `passes` and `prunes` exist
+    for the tests, which ask each query with and without them.
     """
 
     def __init__(
@@ -58,6 +56,7 @@ class Engine:
         snapshots: Snapshots,
         database: Database,
         points: Database,
+        sql_database: Database,
         *,
         bounds: ScanBounds = DEFAULT_BOUNDS,
         related_keys_max: int = RELATED_KEYS_MAX,
@@ -67,6 +66,7 @@ class Engine:
         self.snapshots = snapshots
         self._database = database
         self._points = points
+        self._sql_database = sql_database
         self._bounds = bounds
         self._related_keys_max = related_keys_max
         self._passes = passes
@@ -156,7 +156,7 @@ class Engine:
         self._bounds.check(files for _, files in scans)
         statement = lower_selection(selection, scans)
         clock.lap("lower")
-        return Selected(state.token, self._database.open(statement), clock.laps)
+        return Selected(state.token, self._sql_database.open(statement), clock.laps)
 
     def explain(self, query: Query, *, footers_max: int) -> Explanation:
         """How `answer` would answer a query, which is not executed: but for looking up the keys of related rows, at
@@ -204,7 +204,7 @@ class Engine:
 
 
 def _is_small(files: ScanFiles, related: Mapping[Related, ScanFiles]) -> bool:
-    return sum(each.rows for each in (files, *related.values())) <= POINT_ROWS_MAX
+    return is_small(sum(each.rows for each in (files, *related.values())))
 
 
 class _Clock:

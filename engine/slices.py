@@ -23,10 +23,17 @@ from engine.running import Running
 
 # Stored rows of a slice. A statement more costs about two milliseconds, to sort so many rows about a hundred.
 SLICE_ROWS = 250_000
+# Files of so many rows are read at once: to cut them, or to share them among threads, costs more than it gains.
+SMALL_SLICES = 2
 # A statement that looks for so few keys reads little of its files.
 LISTED_KEYS_MAX = 1_000
 # Ids are spread evenly: a range is cut by so many of their hexadecimal digits.
 DIGITS = 4
+
+
+def is_small(rows: int) -> bool:
+    """Whether the files of a statement, with so many rows, are read at once and by one thread."""
+    return rows <= SMALL_SLICES * SLICE_ROWS
 
 
 def slices(plan: Plan, files: ScanFiles) -> Iterator[tuple[Plan, ScanFiles]]:
@@ -50,7 +57,7 @@ _END = "\U0010ffff"
 
 
 def _is_worth_it(plan: Plan, files: ScanFiles, column: str) -> bool:
-    if plan.is_derived or not plan.order or plan.order[0].by != Field(column) or files.rows <= 2 * SLICE_ROWS:
+    if plan.is_derived or not plan.order or plan.order[0].by != Field(column) or is_small(files.rows):
         return False
     # A file of no partition may hold any key.
     if plan.page.offset or plan.page.limit == 0 or any(file.partition is None for file in files.files):

@@ -12,12 +12,13 @@ SqlValue: TypeAlias = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class SqlBounds:
-    """What a text may have at most. Each is the setting `sql_` and its name."""
+    """What a SQL may have at most, and each text that it makes. Each is the setting `sql_` and its name."""
 
     characters_max: int
     nodes_max: int
     depth_max: int
     tables_max: int
+    text_bytes_max: int
 
 
 @dataclass(frozen=True, slots=True)

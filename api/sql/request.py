@@ -53,7 +53,13 @@ async def read_request(http: Request, limits: Limits) -> SqlRequest:
     days = {_day(day) for day in (body.asOf, named.get("asOf")) if day is not None}
     if len(days) > 1:
         raise Problem("invalid_parameter", "Two knowledge dates are given.", "Give asOf once.", {"target": "asOf"})
-    bounds = SqlBounds(limits.sql_characters_max, limits.sql_nodes_max, limits.sql_depth_max, limits.sql_tables_max)
+    bounds = SqlBounds(
+        limits.sql_characters_max,
+        limits.sql_nodes_max,
+        limits.sql_depth_max,
+        limits.sql_tables_max,
+        limits.sql_text_bytes_max,
+    )
     question = SqlQuestion(
         body.sql, _values(body.parameters), bounds, limits.sql_rows_max, days.pop() if days else None
     )

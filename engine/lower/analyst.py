@@ -22,6 +22,7 @@ from catalog.scan import ScanFiles
 from engine.errors import InvalidSql, SqlNotAllowed, SqlTooLarge
 from engine.lower.expressions import Parameters
 from engine.lower.grammar import check_allowed, refused
+from engine.lower.growth import bound_texts
 from engine.lower.references import Reference, references
 from engine.lower.statement import DIALECT, Statement, check_readable, select_rows
 from engine.lower.templates import Bound
@@ -58,6 +59,7 @@ def read_selection(question: SqlQuestion, tables: Tables) -> Selection:
     found = references(tree, question, tables)
     _limit(tree, question)
     parameters = _bound(tree, question)
+    bound_texts(tree, question.bounds.text_bytes_max)
     for name in list(tree.find_all(exp.Identifier)):
         name.set("quoted", True)
     return Selection(tree, found, parameters)

@@ -41,10 +41,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 @pytest.fixture
 def statements(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
     """Those that the database is given."""
-    given: list[Statement] = []
-    opened = lake.services.database.open
-    monkeypatch.setattr(lake.services.database, "open", lambda each: given.append(each) or opened(each))
-    return given
+    return lake.opened(monkeypatch)
 
 
 def of_series(where: Expr, column: str = "series_id") -> Expr:
@@ -85,7 +82,7 @@ def test_keys_of_no_series_read_nothing(lake: Warehouse, statements: list[Statem
 
 
 def test_of_many_keys_the_statement_joins_the_rows(lake: Warehouse, statements: list[Statement]) -> None:
-    few = Engine(lake.engine.snapshots, lake.services.database, lake.services.points, related_keys_max=3)
+    few = Engine(lake.engine.snapshots, *lake.databases, related_keys_max=3)
     every = len(lake.engine.snapshots.current().tables["data_points"].files)
     for where, keys in ((DAILY, 3), (MONTHLY, None)):
         with few.answer(Query("data_points", where=where)) as result:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from catalog.identity import series_id
 from catalog.model import Type
 from engine import slices
+from engine.lower import Statement
 from engine.query import Compare, Field, Literal, Op, Order, Page, Query, View, all_of, is_in
 from tests.support.warehouse import Warehouse, warehouse
 
@@ -68,14 +69,9 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def opened(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def opened(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
     """The statements that are opened."""
-    statements: list[str] = []
-    database, original = lake.services.database, lake.services.database.open
-    monkeypatch.setattr(
-        database, "open", lambda statement, spent=0.0: statements.append(statement.sql) or original(statement, spent)
-    )
-    return statements
+    return lake.opened(monkeypatch)
 
 
 def keys(found: list[dict[str, Any]]) -> list[Key]:
@@ -88,7 +84,12 @@ def values(found: list[dict[str, Any]]) -> list[tuple[str, dt.date, Decimal]]:
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_all_rows_in_order(
-    lake: Warehouse, latest: dict[Key, Decimal], opened: list[str], monkeypatch: pytest.MonkeyPatch, *, descending: bool
+    lake: Warehouse,
+    latest: dict[Key, Decimal],
+    opened: list[Statement],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    descending: bool,
 ) -> None:
     monkeypatch.setattr(slices, "SLICE_ROWS", 30)
     order = (Order(Field("series_id"), descending),)
@@ -100,7 +101,7 @@ def test_all_rows_in_order(
 
 
 def test_a_page_reads_no_more_slices_than_it_needs(
-    lake: Warehouse, latest: dict[Key, Decimal], opened: list[str], monkeypatch: pytest.MonkeyPatch
+    lake: Warehouse, latest: dict[Key, Decimal], opened: list[Statement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slices, "SLICE_ROWS", 30)
     for limit in (0, 1, 8, 9, 70):
@@ -110,7 +111,7 @@ def test_a_page_reads_no_more_slices_than_it_needs(
         assert len(opened) <= (2 + limit // 4 if limit else 1), "some ranges are empty"
 
 
-def test_where_it_would_not_help_there_is_one_statement(lake: Warehouse, opened: list[str]) -> None:
+def test_where_it_would_not_help_there_is_one_statement(lake: Warehouse, opened: list[Statement]) -> None:
     lake.rows(Query("data_points"))
     assert len(opened) == 1, "so few rows are not cut"
 
@@ -126,7 +127,7 @@ def test_where_it_would_not_help_there_is_one_statement(lake: Warehouse, opened:
     ],
 )
 def test_what_cannot_be_cut_or_reads_little(
-    lake: Warehouse, opened: list[str], monkeypatch: pytest.MonkeyPatch, query: Query
+    lake: Warehouse, opened: list[Statement], monkeypatch: pytest.MonkeyPatch, query: Query
 ) -> None:
     whole = lake.rows(query)
     monkeypatch.setattr(slices, "SLICE_ROWS", 30)

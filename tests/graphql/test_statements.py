@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 
 from api.limits import Limits
 from catalog.identity import series_id
-from engine.lower import Statement
 from tests.graphql.conftest import SERIES, id_of
 from tests.support.graphql_door import GraphQLDoor
 from tests.support.service import client_of
@@ -22,9 +21,7 @@ Counted = Callable[[Callable[[], object]], int]
 @pytest.fixture
 def counted(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Counted:
     """How many statements the database is given while something is done."""
-    given: list[Statement] = []
-    opened = lake.services.database.open
-    monkeypatch.setattr(lake.services.database, "open", lambda each: given.append(each) or opened(each))
+    given = lake.opened(monkeypatch)
 
     def count(work: Callable[[], object]) -> int:
         given.clear()

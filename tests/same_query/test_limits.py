@@ -109,9 +109,7 @@ def test_it_is_refused_by_name_before_any_work(
     assert ask(client_of(lake), question) is None or limit in ("path_segments_max", "expression_depth_max")
     value = HOSTILE[limit][0]
     with warehouse(lake.settings.data_dir, limits=Limits.model_validate({limit: value})) as limited:
-        read: list[object] = []
-        opened = limited.services.database.open
-        monkeypatch.setattr(limited.services.database, "open", lambda each: read.append(each) or opened(each))
+        read = limited.opened(monkeypatch)
         problem = ask(client_of(limited), question)
     assert problem is not None
     assert (problem["code"], problem.get("limit"), problem.get("value")) == (

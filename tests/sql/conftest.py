@@ -17,6 +17,6 @@ LIMITS = Limits(query_time_ms_max=3_000)
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Generator[SqlDoor]:
     rows = revisions()
-    with warehouse(tmp_path_factory.mktemp("sql") / "lake", limits=LIMITS, engine_memory="200MB") as lake:
+    with warehouse(tmp_path_factory.mktemp("sql") / "lake", limits=LIMITS, sql_memory="200MB") as lake:
         fill(lake, rows)
         yield SqlDoor(client_of(lake), lake, oracle(rows))

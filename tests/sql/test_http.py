@@ -102,13 +102,14 @@ LIMITED = {
     "sql_nodes_max": ("SELECT " + ",".join("1" * 90), 400),
     "sql_depth_max": ("SELECT " + "(" * 30 + "1" + ")" * 30, 400),
     "sql_tables_max": ("SELECT 1 FROM series a, series b, series c, series d, series e", 400),
+    "sql_text_bytes_max": ("SELECT title || title || title FROM series", 400),
 }
 
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_limits(door: SqlDoor, name: str) -> None:
     values = {"sql_body_bytes_max": 800, "sql_characters_max": 500, "sql_nodes_max": 80, "sql_depth_max": 20}
-    values |= {"sql_tables_max": 4}
+    values |= {"sql_tables_max": 4, "sql_text_bytes_max": 60}
     door.lake.limits = Limits.model_validate({name: values[name]})
     try:
         sql, status = LIMITED[name]
@@ -198,10 +199,9 @@ def test_other_requests(door: SqlDoor) -> None:
 def test_files_are_pruned(door: SqlDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The planner sees the conditions of the SQL: of a source that does not exist no file is opened."""
     read: list[int] = []
-    opened = door.lake.services.database.open
-    monkeypatch.setattr(
-        door.lake.services.database, "open", lambda statement: read.append(len(statement.files)) or opened(statement)
-    )
+    database = door.lake.services.sql_database
+    opened = database.open
+    monkeypatch.setattr(database, "open", lambda statement: read.append(len(statement.files)) or opened(statement))
     for condition in ("TRUE", "date < '1990-01-01'", "d.date < DATE '1990-01-01' AND TRUE", "date < ?", "abs(1) = 1"):
         values = ["1990-01-01"] if "?" in condition else []
         door.post(f"SELECT value FROM data_points d WHERE {condition}", parameters=values)

@@ -55,9 +55,9 @@ def files_read(door: SqlDoor, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
     def read(sql: str) -> int:
         given: list[int] = []
-        opened = door.lake.services.database.open
+        opened = door.lake.services.sql_database.open
         monkeypatch.setattr(
-            door.lake.services.database,
+            door.lake.services.sql_database,
             "open",
             lambda each: given.append(sum("data_points" in file.path for file in each.files)) or opened(each),
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pytest
 
 from api.app import Services, open_services
 from api.config import Settings
@@ -28,10 +29,13 @@ from catalog.commit import Committed
 from catalog.debt import MergeTask, merge_task
 from catalog.maintenance import Merged, bundles, merge, recent_from
 from catalog.model import BASE_LEVEL, DELTA_LEVEL
+from engine.execute import Database
+from engine.lower import Statement
 from engine.merge import merging_of
 from engine.pipeline import Engine
 from engine.planner import Pass
 from engine.query import Query
+from engine.running import Running
 
 # Told of merges: partitions, rows, seconds.
 Count = Callable[[int, int, float], object]
@@ -138,7 +142,25 @@ class Warehouse:
 
     def other_engine(self, passes: tuple[Pass, ...], *, prunes: bool) -> Engine:
         """An engine over the same lake that leaves passes out or prunes no file."""
-        return Engine(self.engine.snapshots, self.services.database, self.services.points, passes=passes, prunes=prunes)
+        return Engine(self.engine.snapshots, *self.databases, passes=passes, prunes=prunes)
+
+    @property
+    def databases(self) -> tuple[Database, Database, Database]:
+        """Those of the engine."""
+        return (self.services.database, self.services.points, self.services.sql_database)
+
+    def opened(self, monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
+        """The statements that the engine starts from now on."""
+        given: list[Statement] = []
+        for database in self.databases:
+            original = database.open
+
+            def listed(statement: Statement, spent_ms: float = 0.0, original: Any = original) -> Running:
+                given.append(statement)
+                return original(statement, spent_ms)
+
+            monkeypatch.setattr(database, "open", listed)
+        return given
 
 
 @contextmanager
