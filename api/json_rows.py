@@ -102,6 +102,11 @@ def json_rows(
     return _concatenated(*_members(batch, fields, encoders), "}").to_pylist()
 
 
+def json_values(values: pa.Array, type_: Type, encoders: dict[Type, Encoder]) -> list[str]:
+    """Each value as JSON."""
+    return pc.fill_null(encoders[type_](values), "null").to_pylist()
+
+
 def joined_rows(columns: Sequence[pa.Array], opening: str, closing: str) -> list[str]:
     """Each row as the texts of its columns with commas between them. The columns hold text and no nulls."""
     parts: list[str | pa.Array] = []
