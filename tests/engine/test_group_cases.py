@@ -1,4 +1,4 @@
-"""Aggregates, case by case: pages by averages, pruning, withdrawn points, sums that are exact or refused, bad questions."""
+"""Aggregates, case by case: pages by averages, pruning, withdrawn points, sums exact or refused, bad questions."""
 
 from __future__ import annotations
 
