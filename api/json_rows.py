@@ -46,6 +46,7 @@ class Line:
 # A comma before each row: so the rows of several batches can stand behind one another.
 OBJECT = Line(",{", "}", "null")
 ARRAY = Line(",[", "]", "null")
+VALUE = Line(",", "", "null")
 
 
 def bare(values: pa.Array) -> pa.Array:
@@ -137,6 +138,11 @@ def json_rows(
     """
     columns = [(f"{orjson.dumps(key).decode()}:", batch.column(name), encoders[type_]) for key, name, type_ in fields]
     return written(columns, batch.num_rows, OBJECT)
+
+
+def json_values(values: pa.Array, type_: Type, encoders: dict[Type, Encoder]) -> memoryview:
+    """The values as JSON in UTF-8, a comma before each."""
+    return written([("", values, encoders[type_])], len(values), VALUE)
 
 
 def written(columns: Sequence[tuple[str, pa.Array, Encoder]], rows: int, line: Line) -> memoryview:

@@ -94,6 +94,7 @@ class Limits(BaseSettings):
     graphql_statement_points_max: int = Field(
         default=500_000, ge=1, description="Points of all lists that one statement fills."
     )
+    graphql_aligned_series_max: int = Field(default=100, ge=1, description="Series side by side in one GraphQL field.")
     graphql_rows_max: int = Field(
         default=10_000, ge=1, description="Rows of one answer that are no plain lists of points."
     )

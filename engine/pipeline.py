@@ -47,8 +47,8 @@ class Engine:
     """Answers queries. Safe to share between threads; every call blocks.
 
     `points` runs what reads few rows: it has one thread and keeps the order of files. What analysts ask runs in
-    `sql_database`. Of related rows at most `related_keys_max` keys are looked up to prune by. `passes` and `prunes` exist
-    for the tests, which ask each query with and without them.
+    `sql_database`. Of related rows at most `related_keys_max` keys are looked up to prune by. `passes` and `prunes`
+    exist for the tests, which ask each query with and without them.
     """
 
     def __init__(

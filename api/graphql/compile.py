@@ -16,6 +16,7 @@ from api.graphql.entities import Timeline
 from api.graphql.filters import condition, membership
 from api.graphql.statistics import PERIOD, Bucket
 from catalog.model import Table
+from engine.alignment import Alignment
 from engine.conversion import Conversion
 from engine.literals import literal, typed_compare, typed_in
 from engine.query import TRUE, Aggregate, Expr, Field, Key, Op, Order, Page, Query, View, all_of, grouped
@@ -139,6 +140,19 @@ def statistics_query(
         view=span.release.view,
         as_of=span.as_of,
         grouping=grouped(keys, aggregates),
+    )
+
+
+def aligned_query(timeline: Timeline, alignment: Alignment, span: PointsSpan) -> Query:
+    """Several series side by side."""
+    backwards = span.direction is Direction.DESC or span.backwards
+    return Query(
+        timeline.table.name,
+        order=(Order(Field(timeline.axis.name), descending=True),) if backwards else (),
+        page=Page(span.take),
+        view=span.release.view,
+        as_of=span.as_of,
+        alignment=alignment,
     )
 
 

@@ -67,8 +67,9 @@ def _enum(name: str, description: str, names: Any) -> Any:
 def _fields(keys: Mapping[str, Column]) -> Iterator[StrawberryField]:
     for name, column in keys.items():
         scalar: Any = PYTHON_TYPES[column.type]
-        yield attribute(name, column.name, scalar | None, f"{column.description} Null where nothing is grouped by it.")
-    yield attribute(PERIOD, PERIOD, PYTHON_TYPES[Type.DATE], "The first day of the period, or the first date.")
+        yield attribute(name, column.name, scalar | None, f"{column.description} Points must be grouped by it.")
+    day: Any = PYTHON_TYPES[Type.DATE]
+    yield attribute(PERIOD, PERIOD, day | None, "The first day of the period; without a bucket, the first date.")
     yield from statistics_fields()
 
 

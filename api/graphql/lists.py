@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from api.graphql.executor import ListJson
 from api.graphql.request import Row, Scope
 from api.graphql.selection import TYPENAME, Selection
-from api.json_rows import NUMBERS_AS_TEXTS, json_rows, listed
+from api.json_rows import NUMBERS_AS_TEXTS, json_rows, json_values, listed
 from catalog.model import Table, Type
 
 
@@ -104,3 +105,15 @@ def _breaks_promise(part: Part, shape: Shape) -> bool:
     """Whether a column that the schema calls non-null holds a null: only completion can report that."""
     promised = {column for _, column in shape.selection.keys if column and not shape.table.by_name[column].nullable}
     return any(piece.column(column).null_count for piece in part.slices for column in promised)
+
+
+def column_shown(
+    batches: Sequence[pa.RecordBatch], name: str, type_: Type, *, backwards: bool, as_json: bool
+) -> ListJson | list[Any]:
+    """One column of an answer as a list: as JSON, or as values to be completed one by one."""
+    if not as_json:
+        values = [value for batch in batches for value in batch.column(name).to_pylist()]
+        return values[::-1] if backwards else values
+    pieces = [_reversed(batch) for batch in reversed(batches)] if backwards else batches
+    texts = (json_values(piece.column(name), type_, NUMBERS_AS_TEXTS) for piece in pieces)
+    return ListJson(b"[%b]" % b"".join(listed(texts)))

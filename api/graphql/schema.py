@@ -13,6 +13,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.field import StrawberryField
 
+from api.graphql.aligned import aligned_field
 from api.graphql.building import Argument, object_type, resolved
 from api.graphql.connections import connection_resolver, list_resolver
 from api.graphql.conversions import conversion_arguments
@@ -103,6 +104,7 @@ def _root_fields(entity: Entity, entities: dict[str, Entity], types: dict[str, A
         yield resolved(name, list[types[singular]], about, resolver, arguments)
         if timeline.measure:
             yield groups_field(timeline, entities[singular])
+            yield aligned_field(timeline, entity, (SNAPSHOT,))
 
 
 def _entity_fields(entity: Entity, type_: Any) -> Iterator[StrawberryField]:

@@ -94,7 +94,7 @@ def _quantile_name(at: Decimal) -> str:
     """The name of a column. Raises Problem `invalid_parameter` for a part that there is not."""
     if not 0 <= at <= 1 or len(str(at)) > 30:
         raise Problem("invalid_parameter", f"There is no quantile at {at!s:.40}.", "Give a part between 0 and 1.")
-    return f"{_QUANTILE}_{at.normalize():f}".replace(".", "_")
+    return f"{_QUANTILE}_{abs(at.normalize()):f}".replace(".", "_")
 
 
 def asked_of(

@@ -117,7 +117,8 @@ def _aggregated(aggregate: Aggregate, of: str | None, type_: Type, sequence: tup
             return call("stddev_samp", column(of))
         case Statistic.QUANTILE:
             at = exp.Literal.number(format(aggregate.at or Decimal(0), "f"))
-            return call("quantile_cont", exp.cast(column(of), SQL_TYPES[Type.DOUBLE]), at)
+            # Of decimals, then a double: the cast of each value would take ten times as long as all the rest.
+            return exp.cast(call("quantile_cont", column(of), at), SQL_TYPES[Type.DOUBLE])
         case Statistic.FIRST:
             return call("arg_min", column(of), _place(sequence))
         case Statistic.LAST:

@@ -111,12 +111,12 @@ def _related_way(place: int, way: Callable[[Bound], Bound] | None) -> Callable[[
 
 def _derived(plan: Plan, parameters: Parameters) -> dict[str, exp.Query]:
     """The steps from the rows to what is made of them."""
-    line = line_of(plan.table)
     if plan.grouping is not None:
         return group_steps(plan, plan.grouping, parameters, ROWS)
-    if plan.conversion is not None and line is not None:
+    line = line_of(plan.table) if plan.conversion or plan.alignment else None
+    if line is not None and plan.conversion is not None:
         return conversion_steps(plan, plan.conversion, line, parameters, ROWS)
-    if plan.alignment is not None and line is not None:
+    if line is not None and plan.alignment is not None:
         return alignment_steps(plan, plan.alignment, line, parameters, ROWS)
     return {}
 

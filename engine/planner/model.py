@@ -94,8 +94,7 @@ class Plan:
     def reads(self) -> frozenset[str]:
         """The columns that the answer, its conditions and its order read of the table's rows."""
         read = [self.where, self.stored_where]
-        line = line_of(self.table)
-        if line is not None and (self.conversion or self.alignment):
+        if (self.conversion or self.alignment) and (line := line_of(self.table)):
             read += [Field(line.parent), Field(line.axis), Field(line.measure)]
         if self.grouping is None and self.alignment is None:
             read += [*(Field(output.name) for output in self.output), *(term.by for term in self.order)]

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.scan import prune
+from engine.alignment import Alignment, Fill
+from engine.conversion import Conversion, Frequency, Rollup, Transform
 from engine.literals import literal
 from engine.lower import Templates, lower
 from engine.planner import plan
@@ -77,6 +79,24 @@ def test_groups_of_one_shape_share_their_text(lakes: tuple[Warehouse, Warehouse]
     for query in (first, replace(second, grouping=first.grouping, having=first.having), second):
         planned = plan(replace(query, order=()), lake.engine.tables)
         assert lower(planned, files(lake, planned), templates=templates) == lower(planned, files(lake, planned))
+
+
+def test_conversions_and_alignments_of_one_shape_share_their_text(lakes: tuple[Warehouse, Warehouse]) -> None:
+    for lake in lakes:
+        templates, texts = Templates(), set[int]()
+        days = [dt.date(2020, month, 1) for month in range(1, 13)]
+        change = Conversion(Frequency.M, None, Rollup.AVG, Transform.CHG)
+        queries = [Query("data_points", conversion=replace(change, start=day)) for day in days]
+        for n, day in enumerate(days):
+            pair = Alignment((f"{n}", f"{n + 1}"), on=f"{n}", end=day)
+            queries += [Query("data_points", alignment=pair)]
+            queries += [Query("data_points", alignment=Alignment((f"{n}",), Fill.PREVIOUS))]
+        for query in queries:
+            planned = plan(query, lake.engine.tables)
+            found = lower(planned, files(lake, planned), templates=templates)
+            assert found == lower(planned, files(lake, planned))
+            texts.add(id(found.sql))
+        assert len(texts) <= 8  # a shape with files and one without
 
 
 def test_equal_values_of_a_group_are_worked_out_once(lakes: tuple[Warehouse, Warehouse]) -> None:

@@ -18,7 +18,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
         lake.write(gdp.document(), "atomic")
         door = GraphQLDoor(lake.engine, lake.writer)
         answers = [door.data(example) for example in EXAMPLES]
-    assert len(answers) == 11
+    assert len(answers) == 12
     assert answers[1]["series"]["then"] != answers[1]["series"]["later"]
     assert [row["value"] for row in answers[2]["series"]["revisions"]] == ["4.9", "5.2", "4.9"]
     assert answers[-1]["bulkUpsertDataPoints"]["failures"] == []

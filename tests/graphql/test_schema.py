@@ -62,7 +62,7 @@ def test_another_model_has_its_own_types() -> None:
     schema = parsed_schema(build_schema(SECOND_MODEL, Limits()).as_str())
     query = schema.query_type
     assert query is not None
-    assert set(query.fields) == {"instrument", "instruments", "instrumentList", "prices"}
+    assert set(query.fields) == {"instrument", "instruments", "instrumentList", "prices", "priceGroups", "aligned"}
     assert set(query.fields["prices"].args) >= {"instrumentId", "timeRange", "asOf"}
     instrument = schema.type_map["Instrument"]
     assert isinstance(instrument, GraphQLObjectType)
@@ -71,6 +71,7 @@ def test_another_model_has_its_own_types() -> None:
         "tickerSymbol": "String!",
         "shares": "BigInt",
         "prices": "[Price!]!",
+        "aggregates": "[PriceStats!]!",
         "corrections": "[Correction!]!",
         "vintages": "[Date!]!",
     }
