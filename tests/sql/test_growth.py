@@ -56,8 +56,8 @@ GROWING = {
     "replaced by itself": f"SELECT replace(replace('{'x' * 3000}', 'x', '{'y' * 3000}'), 'y', '{'z' * 3000}')",
     "hidden in CASE": chain("CASE WHEN true THEN t || t ELSE t END"),
     "hidden in a subquery": chain("(SELECT t || t)"),
-    "aggregated": chain("(SELECT string_agg(u.t, u.t) FROM (SELECT t UNION ALL SELECT t) u)"),
-    "aggregated in windows": chain("string_agg(t, t) OVER () || t"),
+    "aggregated": chain("(SELECT string_agg(u.t, ',') FROM (SELECT t UNION ALL SELECT t) u)"),
+    "aggregated in windows": chain("string_agg(t, ',') OVER () || t"),
 }
 
 
