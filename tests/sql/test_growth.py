@@ -56,7 +56,7 @@ GROWING = {
     "hidden in CASE": chain("CASE WHEN true THEN t || t ELSE t END"),
     "hidden in a subquery": chain("(SELECT t || t)"),
     "aggregated": chain("(SELECT string_agg(u.t, ',') FROM (SELECT t UNION ALL SELECT t) u)"),
-    "aggregated in windows": chain("string_agg(t, ',') OVER () || t"),
+    "aggregated in windows": chain("string_agg(t, ',') OVER () || t", turns=12),
 }
 
 
