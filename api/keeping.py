@@ -23,7 +23,7 @@ def utc_now() -> dt.datetime:
 
 
 def retention_of(settings: Settings, limits: Limits) -> Retention:
-    """The grace goes beyond the longest query: a read that began before its snapshot expired finds its files."""
+    """The grace goes beyond the longest read, so that one which began before its snapshot expired finds its files."""
     periods = Periods(
         grace=settings.garbage_grace_seconds + max(limits.query_time_ms_max, limits.stream_ms_max) / 1000,
         trash=settings.trash_seconds,

@@ -42,7 +42,7 @@ class Limits(BaseSettings):
     query_time_ms_max: int = Field(
         default=30_000,
         ge=1,
-        description="Time of one query; while it waits for a client that takes the rows it stands still.",
+        description="Time of one query; not counted while a client takes rows, and 10 s more for each million of them.",
     )
     concurrent_queries_max: int = Field(default=8, ge=1, description="Queries that run at once.")
     waiting_queries_max: int = Field(default=256, ge=0, description="Queries that wait for a place; more are told 503.")

@@ -87,10 +87,11 @@ class Chained:
     def __init__(
         self, statements: Iterator[Statement], open_next: Callable[[Statement, float], Running], rows_max: int | None
     ) -> None:
-        """`open_next` gets the time that the statements before have taken, in milliseconds. There is one at least."""
+        """`open_next` gets the time that is spent already, in milliseconds. There is one statement at least."""
         self._statements = statements
         self._open_next = open_next
         self._rows_max = rows_max
+        self._ended_ms = 0.0
         self._current = open_next(next(statements), 0.0)
 
     @property
@@ -99,7 +100,7 @@ class Chained:
 
     @property
     def execute_ms(self) -> float:
-        return self._current.execute_ms
+        return self._ended_ms + self._current.execute_ms
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
@@ -110,7 +111,9 @@ class Chained:
     def _all(self) -> Iterator[pa.RecordBatch]:
         yield from self._current.batches()
         for statement in self._statements:
-            self._current = self._open_next(statement, self._current.execute_ms)
+            ended = self._current
+            self._current = self._open_next(statement, ended.spent_ms)
+            self._ended_ms += ended.execute_ms
             yield from self._current.batches()
 
     def _cut(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
