@@ -220,9 +220,10 @@ def test_killed_maintenance_is_missed_and_started_again(service: Service) -> Non
 
 def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """Crawlers post to both; one is killed, then the service stops amid their posts."""
-    running = start_server(tmp_path / "lake", workers=2, page_rows_max=1_000_000)
+    # On a busy machine merges may not follow; that posts then wait is no part of this.
+    running = start_server(tmp_path / "lake", workers=2, page_rows_max=1_000_000, debt_files_max=10_000)
     until(lambda: is_whole(running))
-    crawlers = [Crawler(f"{number}") for number in range(6)]
+    crawlers = [Crawler(f"{number}") for number in range(4)]
     threads = crawling(crawlers, running.url)
     until(lambda: all(crawler.acknowledged for crawler in crawlers))
     kill(running, "worker")

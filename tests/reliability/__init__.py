@@ -12,7 +12,7 @@
 10 unknown outcome: test_unknown_outcome; tests/catalog
 11 duplicate delivery: test_duplicate_delivery; tests/ingest/test_idempotency
 12 pinned readers: test_pinned_readers; tests/catalog/test_expiry and test_gc
-13 read your writes: test_read_your_writes
+13 read your writes: test_read_your_writes; tests/cli/test_workers
 14 clock jumps: test_clock_jumps; tests/catalog/test_expiry and test_travel
 
 `make torture` runs the scenarios (kill_loop, scenarios) at random: see torture.
