@@ -27,6 +27,7 @@ VALUES: dict[Type, st.SearchStrategy[Any]] = {
     Type.DECIMAL: st.integers(-(10**38) + 1, 10**38 - 1).map(lambda digits: Decimal(f"{digits}E-18"))
     | st.sampled_from([Decimal(text) for text in ("0", "1E-18", "-1E-7", "0.000001", "100", "-20.50")]),
     Type.LONG: st.integers(-(2**63), 2**63 - 1),
+    Type.DOUBLE: st.floats(),
 }
 ROW = st.fixed_dictionaries({type_: st.none() | values for type_, values in VALUES.items()})
 

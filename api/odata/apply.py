@@ -83,16 +83,23 @@ def _computed(compute: Compute, scope: Scope) -> Scope:
     """The scope with the names that are given to values. Raises Problem `syntax_error` for a name that is taken."""
     computed = dict(scope.computed)
     for term in compute.terms:
-        if term.name in computed or term.name in scope.entity.properties:
-            raise syntax_error(f"There is a property {term.name!r} already.", term.position, "Give another name.")
+        _check_free(term.name, term.position, replace(scope, computed=computed))
         computed[term.name] = expression(term.value, scope)
     return replace(scope, computed=computed)
+
+
+def _check_free(name: str, position: int, scope: Scope) -> None:
+    """Raises Problem `syntax_error` for the name of a property, which would be one of another type."""
+    if name in scope.computed or name in scope.entity.properties:
+        raise syntax_error(f"There is a property {name[:80]!r} already.", position, "Give another name.")
 
 
 def _grouped(group_by: GroupBy, applied: Applied, scope: Scope) -> Applied:
     columns, most = len(group_by.keys) + len(group_by.aggregates), scope.limits.group_columns_max
     if columns > most:
         raise limit_exceeded("group_columns_max", most, f"A group has {columns} columns.")
+    for term in group_by.aggregates:
+        _check_free(term.name, group_by.position, scope)
     keys = [_key(node, scope) for node in group_by.keys]
     grouping = grouped(keys, [_aggregate(term, scope) for term in group_by.aggregates])
     table = scope.entity.table

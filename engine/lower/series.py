@@ -75,10 +75,10 @@ def _roll_up(conversion: Conversion, line: Line) -> exp.Expr:
 
 def _last(conversion: Conversion, line: Line) -> exp.Expr:
     """The last value; where it is known how many a period has, that of the last of its parts."""
-    parts = conversion.parts
-    if parts is None:
+    parts, native = conversion.parts, conversion.native
+    if parts is None or native is None:
         return call("arg_max", column(line.measure), column(line.axis))
-    place = exp.Mod(this=exp.Paren(this=_count(conversion.native, column(line.axis))), expression=_integer(parts))
+    place = exp.Mod(this=exp.Paren(this=_count(native, column(line.axis))), expression=_integer(parts))
     is_last = exp.EQ(this=place, expression=_integer(parts - 1))
     return call("max", exp.case().when(is_last, column(line.measure)))
 
@@ -101,13 +101,13 @@ def _number(frequency: Frequency | None, line: Line) -> exp.Expr:
     return _count(frequency, column(line.axis))
 
 
-def _count(frequency: Frequency | None, day: exp.Column) -> exp.Expr:
+def _count(frequency: Frequency, day: exp.Column) -> exp.Expr:
     """How many periods lie before that of a day."""
     if frequency is Frequency.SA:
         return exp.Paren(this=exp.IntDiv(this=_passed("quarter", day), expression=_integer(2)))
     if frequency is Frequency.BW:
         return exp.Paren(this=exp.IntDiv(this=_passed("day", day), expression=_integer(_DAYS_BIWEEKLY)))
-    return _passed(_UNITS[frequency or Frequency.A], day)
+    return _passed(_UNITS[frequency], day)
 
 
 def _passed(unit: str, day: exp.Column) -> exp.Expr:

@@ -56,8 +56,6 @@ def _document(file: Path) -> dict[str, Any]:
 DOCUMENT = _document(FOLDER / "odata-abnf-testcases.yaml")
 AGGREGATION = _document(FOLDER / "odata-aggregation-testcases.yaml")
 APPLY = "$apply="
-# The model of the cases has a property of that name, which compute may not take again.
-TAKEN = ("$apply=compute($these/aggregate($count from Product with max) as SalesCount)",)
 APPLY_CASES = [case for case in AGGREGATION["TestCases"] if case["Input"].startswith(APPLY)]
 CASES = [case for case in DOCUMENT["TestCases"] if case["Rule"] in (*OPTION_RULES, *EXPRESSION_RULES)]
 
@@ -131,11 +129,16 @@ def test_negative(case: dict[str, str]) -> None:
 def test_apply(case: dict[str, str]) -> None:
     """What is well-formed is applied, or refused by the name of what is not served; what is not, is refused."""
     try:
-        compile_url("Things", case["Input"].replace("#", "%23"), _model(AGGREGATION["Constraints"]), Limits())
+        compile_url(
+            "Things", case["Input"].replace("#", "%23"), _model(_without_aliases(AGGREGATION["Constraints"])), Limits()
+        )
         outcome = ""
     except Problem as problem:
         outcome = problem.code
-    if "FailAt" in case or case["Input"] in TAKEN:
-        assert outcome
-    else:
-        assert outcome in {"", "not_supported"}
+    assert outcome if "FailAt" in case else outcome in {"", "not_supported"}
+
+
+def _without_aliases(constraints: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The cases list names that they give to values among the properties, too, which may not be given again."""
+    given = set(constraints.get("expressionAlias", ()))
+    return {rule: [name for name in names if name not in given] for rule, names in constraints.items()}

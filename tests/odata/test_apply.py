@@ -175,6 +175,8 @@ REFUSED = [
     ("aggregate(date with sum as s)", 400, None),
     ("aggregate($count as n,value with sum as N)", 400, None),
     ("aggregate($count as größe)", 400, None),
+    ("aggregate(value with average as value)", 400, None),
+    ("compute(year(date) as y)/groupby((y),aggregate($count as y))", 400, None),
     ("groupby((absent))", 400, None),
     ("groupby(series_id)", 400, None),
     ("compute(year(date) as date)/groupby((date))", 400, None),
