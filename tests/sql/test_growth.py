@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.limits import Limits
-from engine.execute import MemoryExceeded
+from engine.errors import MemoryExceeded
 from tests.sql.lake import SqlDoor, fill, revisions
 from tests.sql.test_answers import _sorted
 from tests.support.service import client_of
