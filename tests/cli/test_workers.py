@@ -222,14 +222,17 @@ def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     """Crawlers post to both; one is killed, then the service stops amid their posts."""
     # On a busy machine merges may not follow; that posts then wait is no part of this.
     running = start_server(tmp_path / "lake", workers=2, page_rows_max=1_000_000, debt_files_max=10_000)
-    until(lambda: is_whole(running))
-    crawlers = [Crawler(f"{number}") for number in range(4)]
-    threads = crawling(crawlers, running.url)
-    until(lambda: all(crawler.acknowledged for crawler in crawlers))
-    kill(running, "worker")
-    until(lambda: is_whole(running))
-    family = psutil.Process(running.process.pid).children(recursive=True)
-    assert running.stop() == 0
+    try:
+        until(lambda: is_whole(running))
+        crawlers = [Crawler(f"{number}") for number in range(4)]
+        threads = crawling(crawlers, running.url)
+        until(lambda: all(crawler.acknowledged for crawler in crawlers))
+        kill(running, "worker")
+        until(lambda: is_whole(running))
+        family = psutil.Process(running.process.pid).children(recursive=True)
+        assert running.stop() == 0
+    finally:
+        running.kill()
     for thread in threads:
         thread.join(SECONDS_MAX)
     assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
