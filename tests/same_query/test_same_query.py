@@ -128,11 +128,11 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     ),
     "groups of all series with conditions before and after": (
         (
-            "DataPoints?$apply=filter(value gt 2)/groupby((series_id),aggregate(value with finlake.stddev as stddev,"
+            "DataPoints?$apply=filter(value gt 2)/groupby((series_id),aggregate(value with min as min,"
             "value with sum as sum))&$filter=sum ge 9&$orderby=sum desc&$top=5"
         ),
         """{ dataPointGroups(filter: {value: {gt: "2"}}, groupBy: [seriesId], having: {sum: {ge: "9"}}, first: 5,
-                             orderBy: [{by: sum, direction: DESC}]) { seriesId sum stddev } }""",
+                             orderBy: [{by: sum, direction: DESC}]) { seriesId sum min } }""",
     ),
     "how many points there are": (
         "DataPoints?$apply=aggregate($count as count)",
