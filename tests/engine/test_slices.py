@@ -145,14 +145,14 @@ _TERMS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     where=st.lists(_TERMS, max_size=3).map(lambda terms: all_of(*terms)),
     view=st.sampled_from(View),
     as_of=st.sampled_from([None, dt.date(2021, 1, 15)]),
     limit=st.none() | st.integers(0, 40),
     descending=st.booleans(),
-    rows_a_slice=st.integers(5, 200),
+    rows_a_slice=st.integers(20, 200),
 )
 def test_cut_or_not_it_is_the_same(
     lake: Warehouse, where: Any, view: View, as_of: Any, limit: int | None, *, descending: bool, rows_a_slice: int
