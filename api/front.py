@@ -7,7 +7,6 @@ snapshot is the newest. Everything else goes through to the framework, and is li
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -56,7 +55,7 @@ NOT_REPEATED = frozenset({TIMING, b"date"})
 IN_304 = frozenset({b"etag", b"vary", b"cache-control", b"odata-version", _raw(SNAPSHOT_HEADER), _raw(AS_OF_HEADER)})
 FROM_MEMORY = (TIMING, b'cache;desc="hit"')
 
-Count = Callable[[Scope, int, float], None]
+Count = Callable[[Scope, int], None]
 
 
 # All of a request that matters.
@@ -96,7 +95,6 @@ class Front:
                 await self._app(scope, receive, send)
                 return
             body, receive = await _read_ahead(receive)
-        started = time.perf_counter()
         asked = _asked(scope, body)
         route = self._routes.get(asked)
         found = None if route is None else self._known(route)
@@ -104,7 +102,7 @@ class Front:
             await self._fresh(asked, scope, receive, send)
         else:
             status = await _give(*found, if_none_match(scope), send)
-            self._count(scope, status, time.perf_counter() - started)
+            self._count(scope, status)
 
     def _known(self, route: _Route) -> tuple[Repeatable, Stored] | None:
         """The answer that is right at this moment, if it is in memory."""
