@@ -243,8 +243,9 @@ class BaseFiles(SortedFile):
     def latest(self) -> str:
         return f"FROM {self._table} WHERE superseded_on IS NULL AND NOT is_deleted"
 
-    def export(self, rows: int, target: str) -> None:
+    def export(self, rows: int, target: str, *, keeps_order: bool) -> None:
         """So many latest points as a file of JSON."""
+        self._connection.execute(f"SET preserve_insertion_order = {keeps_order}")
         points = f"SELECT series_id, date, value {self.latest} LIMIT {rows}"
         self._connection.execute(f"COPY ({points}) TO '{target}' (FORMAT json)")
 
