@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Where bytecode is forbidden, every process that a test or a benchmark starts compiles all modules anew, for seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## List the verbs.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
