@@ -192,7 +192,7 @@ def test_a_row_staged_before_another_width_was_set_is_committed_under_the_old_on
         check_staged(*arguments)
 
     with warehouse(folder) as lake:
-        monkeypatch.setattr("catalog.commit.check_staged", meanwhile)
+        monkeypatch.setattr("catalog.joint.check_staged", meanwhile)
         for value in (2, 3):
             post(lake, value)
         files = lake.engine.snapshots.current().tables["data_points"].files

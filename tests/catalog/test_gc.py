@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import commit
+from catalog import joint
 from catalog.data_files import WrittenFile
 from catalog.errors import CommitFailed, SnapshotExpired, StorageDamaged
 from catalog.iceberg import Lake
@@ -48,7 +48,7 @@ def path_of(file: WrittenFile) -> Path:
 
 
 def append(lake: Lake, files: tuple[WrittenFile, ...]) -> None:
-    commit._append_files(lake.load(DATA_POINTS), files, {})  # pyright: ignore[reportPrivateUsage]
+    joint._append_files(lake.load(DATA_POINTS), files, {})  # pyright: ignore[reportPrivateUsage]
 
 
 def test_what_crashed_commits_left_goes_and_nothing_else(lake: Lake) -> None:
@@ -100,7 +100,7 @@ def test_files_that_are_swept_while_the_commit_is_written_fail_it(lake: Lake, mo
     commit_names(lake, "a")
     keeper = Keeper(lake, grace=0)
     files = staged(lake, "stalled")
-    real = commit.check_staged
+    real = joint.check_staged
 
     def stalled(*args: object) -> None:
         make_old(path_of(files[0]))
@@ -108,7 +108,7 @@ def test_files_that_are_swept_while_the_commit_is_written_fail_it(lake: Lake, mo
             keeper.after(1, sweep=True)
         real(*args)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(commit, "check_staged", stalled)
+    monkeypatch.setattr(joint, "check_staged", stalled)
     with pytest.raises(CommitFailed):
         append(lake, files)
     assert stored_ids(Snapshots(lake)) == ids("a")
@@ -125,7 +125,7 @@ def test_a_commit_that_landed_with_swept_files_is_mended(lake: Lake, monkeypatch
         for _ in range(3):
             keeper.after(1, sweep=True)
 
-    monkeypatch.setattr(commit, "check_staged", stalled)
+    monkeypatch.setattr(joint, "check_staged", stalled)
     append(lake, files)
     (_, missing) = sorted(Snapshots(lake).current().tables["data_points"].files, key=lambda file: file.sequence)
     with pytest.raises(StorageDamaged):
