@@ -106,7 +106,7 @@ def test_a_short_run_of_all_audiences_counts_every_request(tmp_path: Path) -> No
         "loadtests.run",
         "mixed",
         "--seconds",
-        "6",
+        "10",
         "--budgets",
         budgets,
         "--output",
