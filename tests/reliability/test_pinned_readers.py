@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import SnapshotExpired
-from engine import execute
+from engine import running
 from engine.query import Query, View
 from tests.support.keeping import DAY, HOUR, Keeper, make_tag
 from tests.support.warehouse import Warehouse, warehouse
@@ -57,7 +57,7 @@ def churn(lake: Warehouse, keeper: Keeper, number: int) -> None:
 
 def test_a_long_scan_gets_all_of_its_rows(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first batch is read before everything it reads from is merged away and its snapshot is gone."""
-    monkeypatch.setattr(execute, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(running, "BATCH_ROWS", 1_000)
     keeper = Keeper(lake.services.lake, kept=1, seconds=0)
     token = lake.engine.current()
     with lake.engine.answer(EVERY.pinned(token)) as result:
