@@ -17,7 +17,7 @@ from api.processes import Processes, Role
 
 # The labels of the metrics: a caller may send any path and any method.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-DOORS = ("odata", "graphql", "api", "health", "metrics")
+DOORS = ("odata", "graphql", "sql", "api", "health", "metrics")
 SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 # The figures of the debt: name, what it says.

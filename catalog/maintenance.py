@@ -25,7 +25,7 @@ from catalog.data_files import COMMIT_ID, FileTransaction, WrittenFile, data_fil
 from catalog.debt import MergeTask
 from catalog.errors import CommitFailed, StorageDamaged
 from catalog.iceberg import Lake, translated
-from catalog.model import BASE_LEVEL, Table, Type
+from catalog.model import BASE_LEVEL, Table
 from catalog.schemas import arrow_schema
 from catalog.staging import ROW_GROUP_ROWS, SortedFiles, check_staged, discard
 
@@ -131,7 +131,7 @@ def _write(lake: Lake, task: MergeTask, merging: Merging, recent: dt.date | None
     """The checked files of one task; none are left behind where this raises."""
     target = lake.load(task.table)
     whole, history = (SortedFiles(task.table, target, BASE_FILE_ROWS_MAX) for _ in range(2))
-    cut = _time_column(task.table) if task.level == BASE_LEVEL else None
+    cut = task.table.axis if task.level == BASE_LEVEL else None
     try:
         for batch in merging.rows(task):
             rows = _as_stored(batch, task.table)
@@ -166,10 +166,6 @@ def _check(agrees: bool) -> None:
 def _as_stored(batch: pa.RecordBatch, table: Table) -> pa.Table:
     rows = pa.Table.from_batches([batch])
     return rows.select([column.name for column in table.columns]).cast(arrow_schema(table))
-
-
-def _time_column(table: Table) -> str | None:
-    return next((name for name in table.key if table.by_name[name].type is Type.DATE), None)
 
 
 def _discard(lake: Lake, parts: Iterable[_Part]) -> None:

@@ -104,6 +104,11 @@ class Table:
         return tuple(column for column in self.columns if not column.hidden)
 
     @cached_property
+    def axis(self) -> str | None:
+        """The key column with the date of a row: of a point, not of its revision."""
+        return next((name for name in self.key if self.by_name[name].type is Type.DATE), None)
+
+    @cached_property
     def row_key(self) -> tuple[str, ...]:
         """The columns that name one stored row: the key, and the revision column where there is one."""
         return (*self.key, self.revision) if self.revision else self.key

@@ -57,12 +57,12 @@ class ScanFiles:
     is_known: bool = True
     pruned: Pruned = Pruned()
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Of all files together."""
         return sum(file.rows for file in self.files)
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         """Of all files together."""
         return sum(file.size_bytes for file in self.files)

@@ -45,11 +45,6 @@ def answer_table(grouping: Grouping, table: Table) -> Table:
     return Table(f"groups of {table.name}", "", columns, names, names)
 
 
-def axis_of(table: Table) -> str | None:
-    """The column with the date of a row: of a point, not of its revision."""
-    return next((name for name in table.key if table.by_name[name].type is Type.DATE), None)
-
-
 def aggregate_type(aggregate: Aggregate, table: Table) -> Type:
     """The type of an aggregate over a table's rows. Raises WrongType, UnknownColumn, UnknownFunction."""
     statistic = aggregate.statistic
@@ -66,7 +61,7 @@ def aggregate_type(aggregate: Aggregate, table: Table) -> Type:
     if found not in accepted:
         wanted = " or ".join(sorted(each.value for each in accepted))
         raise WrongType(f"{statistic.value} is asked of a {found.value}.", f"Ask it of a {wanted}.")
-    if statistic in BY_DATE and axis_of(table) is None:
+    if statistic in BY_DATE and table.axis is None:
         raise WrongType(f"{table.name} has no dates: none is {statistic.value}.", "Ask for min or max.")
     return result or found
 

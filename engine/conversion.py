@@ -107,12 +107,11 @@ class Line:
 
 def line_of(table: Table) -> Line | None:
     """None where a table holds no series."""
-    axes = [name for name in table.key if table.by_name[name].type is Type.DATE]
-    parents = [name for name in table.key if name not in axes]
+    axis, parents = table.axis, [name for name in table.key if name != table.axis]
     measures = [column.name for column in table.visible if column.type is Type.DECIMAL]
-    if table.revision is None or not len(axes) == len(parents) == len(measures) == 1:
+    if table.revision is None or axis is None or not len(parents) == len(measures) == 1:
         return None
-    return Line(parents[0], axes[0], measures[0])
+    return Line(parents[0], axis, measures[0])
 
 
 @dataclass(frozen=True, slots=True)

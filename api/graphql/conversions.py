@@ -61,6 +61,6 @@ async def conversion_of(
     if wanted is None and transform is Transform.LIN:
         return None
     row = await request.load(EntityBatch(parent, parent.table.key[0], frozenset({FREQUENCY}), scope), key)
-    stated = "" if row is None else row.values[FREQUENCY] or ""
+    stated = row.values[FREQUENCY] if row is not None else None
     rollup = Rollup(given["aggregation"].value)
     return Conversion(STATED.get(stated or ""), None if wanted is None else Frequency(wanted.value), rollup, transform)

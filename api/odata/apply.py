@@ -15,7 +15,7 @@ from api.odata.syntax import Argument, Constant, Node, Path, Segment
 from api.odata.transformations import AggregateTerm, Compute, Filter, GroupBy, parse_apply
 from api.problems import Problem
 from catalog.model import Table, Tables, Type
-from engine.aggregates import answer_table
+from engine.aggregates import aggregate_type, answer_table
 from engine.query import TRUE, Aggregate, Expr, Field, Grouping, Key, Statistic, all_of, grouped
 
 METHODS: Mapping[str, Statistic] = {
@@ -142,7 +142,7 @@ def _aggregate(term: AggregateTerm, scope: Scope) -> Aggregate:
         raise _unknown_method(term.method)
     aggregate = Aggregate(term.name, statistic, expression(term.value, scope), _part(term.method))
     with at(term.value.position):
-        answer_table(grouped([], [aggregate]), scope.entity.table)
+        aggregate_type(aggregate, scope.entity.table)
     return aggregate
 
 

@@ -11,9 +11,10 @@ from sqlglot import exp
 
 from engine.alignment import Alignment, Fill, column_of
 from engine.conversion import Line
-from engine.lower.expressions import Parameters, column
-from engine.lower.groups import call, kept_rows, named, select_of
+from engine.lower.expressions import Parameters
+from engine.lower.groups import kept_rows
 from engine.lower.templates import Bound
+from engine.lower.trees import call, column, named, select_of
 from engine.planner.model import Plan
 
 POINTS, WIDE, FILLED, ALIGNED = "points", "wide", "filled", "aligned"

@@ -17,6 +17,7 @@ from sqlglot import exp
 from catalog.model import Type
 from catalog.schemas import SQL_TYPES
 from engine.lower.templates import LISTED_ITEMS_MAX, Bound, Source
+from engine.lower.trees import call, column, select_of
 from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Op, Or, Related
 
 WHITESPACE = " \t\n\r\v\f"
@@ -77,10 +78,6 @@ def _itself(bound: Bound) -> Bound:
 
 def related_name(place: int) -> str:
     return f"related_{place}"
-
-
-def column(name: str) -> exp.Column:
-    return exp.column(name, quoted=True)
 
 
 def value(expr: Expr, parameters: Parameters) -> exp.Expr:
@@ -193,7 +190,7 @@ def _joined_list(expr: In, parameters: Parameters) -> exp.Expr:
 
 
 def _among_related(expr: Related, parameters: Parameters, *, keeps_rows: bool) -> exp.Expr:
-    rows = exp.Select(expressions=[column(name) for name in expr.rows.columns])
+    rows = select_of(*map(column, expr.rows.columns))
     listed = rows.from_(exp.to_table(parameters.related(expr)), copy=False).subquery(copy=False)
     member = exp.In(this=column(expr.column), query=listed)
     return member if keeps_rows else exp.func("coalesce", member, exp.false())
@@ -253,12 +250,12 @@ def _day(instant: exp.Expr) -> exp.Expr:
 
 
 def _named(name: str) -> Callable[..., exp.Expr]:
-    return lambda *args: exp.Anonymous(this=name, expressions=list(args))
+    return lambda *args: call(name, *args)
 
 
 def _start(period: str) -> Callable[[exp.Expr], exp.Expr]:
     """The first day of the period that a day is in."""
-    return lambda day: _day(_named("date_trunc")(exp.Literal.string(period), day))
+    return lambda day: _day(call("date_trunc", exp.Literal.string(period), day))
 
 
 _FUNCTIONS: dict[str, Callable[..., exp.Expr]] = {

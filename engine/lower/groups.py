@@ -15,21 +15,13 @@ from sqlglot import exp
 from catalog.model import DECIMAL_PRECISION, DECIMAL_SCALE, Type
 from catalog.schemas import SQL_TYPES
 from engine.failures import OVERFLOW
-from engine.lower.expressions import Parameters, column, condition, value
+from engine.lower.expressions import Parameters, condition, value
+from engine.lower.trees import call, column, named, select_of
 from engine.planner.model import Plan
 from engine.query import TRUE, Aggregate, Call, Expr, Grouping, Key, Statistic
 
 POINTS, GROUPS = "points", "groups"
 _SUM_MAX = f"{'9' * (DECIMAL_PRECISION - DECIMAL_SCALE)}.{'9' * DECIMAL_SCALE}"
-
-
-def select_of(*columns: exp.Expr) -> exp.Select:
-    """Built, like all statements here, without the copies that sqlglot's builders make: a tree is used once."""
-    return exp.Select(expressions=list(columns))
-
-
-def named(expr: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=expr, alias=exp.to_identifier(name, quoted=True))
 
 
 def kept_rows(select: exp.Select, plan: Plan, parameters: Parameters) -> exp.Select:
@@ -141,7 +133,3 @@ def _place(sequence: tuple[str, ...]) -> exp.Expr:
     """Where a row stands among those of its group."""
     columns = [column(name) for name in sequence]
     return columns[0] if len(columns) == 1 else call("row", *columns)
-
-
-def call(name: str, *args: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(args))

@@ -12,6 +12,7 @@ from functools import reduce
 
 from sqlglot import exp
 
+from engine.lower.trees import call
 from engine.sql_faults import TEXT_TOO_LONG
 
 _PARTS = "parts"
@@ -67,12 +68,12 @@ def _guard(node: exp.Expr, bytes_max: int) -> None:
     parts = [place] if isinstance(node, exp.GroupConcat) else _parts(node)
     items = [_part(number) for number in range(1, len(parts) + 1)]
     too_long = _longest(node, [_length(item) for item in items]) > bytes_max
-    refused = _call("error", exp.Literal.string(f"{TEXT_TOO_LONG} {bytes_max}"))
+    refused = call("error", exp.Literal.string(f"{TEXT_TOO_LONG} {bytes_max}"))
     body = exp.case().when(too_long, refused, copy=False).else_(_written(node, items), copy=False)
     texts = exp.Array(expressions=[exp.cast(part, "varchar", copy=False) for part in parts])
     whole = exp.Lambda(this=body, expressions=[exp.to_identifier(_PARTS)])
-    each = _call("list_transform", exp.Array(expressions=[texts]), whole)
-    marker.replace(_call("list_extract", each, exp.Literal.number(1)))
+    each = call("list_transform", exp.Array(expressions=[texts]), whole)
+    marker.replace(call("list_extract", each, exp.Literal.number(1)))
 
 
 def _longest(node: exp.Expr, lengths: list[exp.Expr]) -> exp.Expr:
@@ -111,11 +112,11 @@ def _written(node: exp.Expr, items: list[exp.Expr]) -> exp.Expr:
 
 
 def _part(number: int) -> exp.Expr:
-    return _call("list_extract", exp.column(_PARTS), exp.Literal.number(number))
+    return call("list_extract", exp.column(_PARTS), exp.Literal.number(number))
 
 
 def _length(text: exp.Expr) -> exp.Expr:
-    return exp.func("coalesce", _call("strlen", text.copy()), exp.Literal.number(0))
+    return exp.func("coalesce", call("strlen", text.copy()), exp.Literal.number(0))
 
 
 def _sum(terms: list[exp.Expr]) -> exp.Expr:
@@ -128,7 +129,3 @@ def _added(left: exp.Expr, right: exp.Expr) -> exp.Expr:
 
 def _joined(left: exp.Expr, right: exp.Expr) -> exp.Expr:
     return exp.DPipe(this=left, expression=right, safe=True)
-
-
-def _call(name: str, *args: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(args))

@@ -15,9 +15,9 @@ from sqlglot import exp
 from catalog.model import FIRST_REVISION, SUPERSEDED, Table
 from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES, sql_by_id
-from engine.lower.expressions import Parameters, column, condition
-from engine.lower.groups import named, select_of
+from engine.lower.expressions import Parameters, condition
 from engine.lower.templates import Bound, Source
+from engine.lower.trees import column, named, select_of
 from engine.planner.model import ORIGINAL_RELEASE, Plan
 from engine.query import TRUE, View
 

@@ -14,8 +14,9 @@ from sqlglot import exp
 from catalog.model import Table, Type
 from catalog.schemas import SQL_TYPES
 from engine.conversion import Conversion, Frequency, Line, Rollup, Transform
-from engine.lower.expressions import Parameters, column
-from engine.lower.groups import call, exact_sum, kept_rows, named, select_of
+from engine.lower.expressions import Parameters
+from engine.lower.groups import exact_sum, kept_rows
+from engine.lower.trees import call, column, named, select_of
 from engine.planner.model import Plan
 
 KEPT, PERIODS, NUMBERED, PAIRED, CONVERTED = "kept", "periods", "numbered", "paired", "converted"

@@ -21,11 +21,12 @@ from catalog.scan import ScanFiles
 from engine.conversion import line_of
 from engine.errors import QueryError, ScanRefused
 from engine.lower.aligned import ALIGNED, alignment_steps
-from engine.lower.expressions import Parameters, column, condition, related_name, value
-from engine.lower.groups import GROUPS, group_steps, kept_rows, named, select_of
+from engine.lower.expressions import Parameters, condition, related_name, value
+from engine.lower.groups import GROUPS, group_steps, kept_rows
 from engine.lower.rows import ROWS, row_steps
 from engine.lower.series import CONVERTED, conversion_steps
 from engine.lower.templates import Bound, Template, Templates, shape_of
+from engine.lower.trees import column, named, select_of
 from engine.planner.bind import COUNT
 from engine.planner.model import Plan
 from engine.query import TRUE, Order, Related

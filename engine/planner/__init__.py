@@ -53,7 +53,7 @@ def stages(query: Query, tables: Tables, passes: tuple[Pass, ...] = PASSES) -> t
 def _through(step: Pass, planned: Plan) -> Plan:
     """A plan and those of its related rows, as a pass leaves them."""
     related = tuple((node, _through(step, inner)) for node, inner in planned.related)
-    passed = step(replace(planned, related=related))
+    passed = step(replace(planned, related=related) if related else planned)
     if passed.output != planned.output:
         raise AssertionError(f"The pass {step.__name__} changed the output columns.")
     return passed

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from catalog.model import Table, Type
 from catalog.scan import ScanRequest
-from engine.aggregates import BY_DATE, axis_of
+from engine.aggregates import BY_DATE
 from engine.alignment import Alignment
 from engine.conversion import Conversion, line_of
 from engine.query import (
@@ -107,7 +107,7 @@ class Plan:
     def sequence(self) -> tuple[str, ...]:
         """The columns by which the first and last of a group are found, as far as they differ in it: the date, then,
         of rows of one date, what else tells them apart. None where no aggregate asks for them."""
-        axis = axis_of(self.table)
+        axis = self.table.axis
         grouping = self.grouping
         if axis is None or grouping is None or not any(each.statistic in BY_DATE for each in grouping.aggregates):
             return ()
