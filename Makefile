@@ -21,8 +21,8 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@awk '/^[a-z]/ { wanted = /^uv==/ } wanted && !/# via/ && !/^    #/' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock \
-	  || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements.lock \
+	  || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
@@ -30,7 +30,7 @@ run: setup ## Serve, with demonstration data where the lake is empty; prints wha
 	@FINLAKE_LOG_LEVEL=$${FINLAKE_LOG_LEVEL:-warning} $(BIN)/finlake demo
 
 test: setup ## Run every test.
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 accept: setup ## Rewrite the expectations of the tests and the tables of docs/; read the diff.
 	@$(BIN)/pytest -q --accept $(ARGS)

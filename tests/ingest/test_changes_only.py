@@ -132,7 +132,7 @@ def histories(draw: st.DrawFn) -> list[tuple[dt.date, dict[int, int | None]]]:
     return draw(st.permutations(vintages))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(history=histories(), split=st.booleans())
 def test_every_vintage_reads_as_it_was_posted(
     history: list[tuple[dt.date, dict[int, int | None]]], *, split: bool

@@ -13,7 +13,7 @@ from tests.support.server import start_server
 
 def test_sigkill_loses_nothing_acknowledged_and_tears_no_batch(tmp_path: Path) -> None:
     """With merges under way, and what was not acknowledged sent again after each start."""
-    kill_loop(random.Random(20), tmp_path, rounds=10)
+    kill_loop(random.Random(20), tmp_path, rounds=5)
 
 
 def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
