@@ -10,6 +10,7 @@ from itertools import chain
 from catalog.model import Tables
 from catalog.scan import ScanFiles, ScanRequest, every_file, prune
 from catalog.snapshot import LakeSnapshot, Snapshots
+from engine.ahead import Ahead
 from engine.bounds import ScanBounds
 from engine.execute import Database, Result
 from engine.explain import Explanation, LookedUp, explained
@@ -18,7 +19,7 @@ from engine.planner import PASSES, Pass, Stage, plan, stages
 from engine.planner.model import Plan
 from engine.query import Query, Related
 from engine.related import Keys, keys_plan, narrowed, without_related
-from engine.running import Running
+from engine.running import Batches
 from engine.slices import Chained, is_small, slices
 from engine.sql import SqlQuestion
 
@@ -34,7 +35,7 @@ class Selected:
     """
 
     snapshot: str
-    running: Running
+    running: Batches
     laps: Mapping[str, float]
 
     @property
@@ -103,7 +104,7 @@ class Engine:
         statements, database = self._statements(planned, files, related, keyset=keyset)
         first = next(statements)
         clock.lap("lower")
-        running = Chained(chain((first,), statements), database.open, planned.page.limit)
+        running = Ahead(Chained(chain((first,), statements), database.open, planned.page.limit))
         return Result(planned, snapshot.token, files, running, clock.laps)
 
     def _statements(
@@ -156,7 +157,7 @@ class Engine:
         self._bounds.check(files for _, files in scans)
         statement = lower_selection(selection, scans)
         clock.lap("lower")
-        return Selected(state.token, self._sql_database.open(statement), clock.laps)
+        return Selected(state.token, Ahead(self._sql_database.open(statement)), clock.laps)
 
     def explain(self, query: Query, *, footers_max: int) -> Explanation:
         """How `answer` would answer a query, which is not executed: but for looking up the keys of related rows, at
