@@ -9,25 +9,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from api import serving
 from api.cells import FIELDS
 from api.client import Client, ClientError, Refused
-from api.config import Settings
 from api.demo import tour
 from api.explaining import explanation_lines
-from api.limits import Limits
-from api.logging import configure
 from api.posting import BATCH_BYTES, BATCH_ROWS, Outcome, post_points
 from api.resume import content_of
 from api.row_files import Layout, open_rows
-from api.server import PortInUse, local_url, serve
+from api.server import local_url
 from api.wire import UnreadableRows
 from api.writing import Failure, Mode
-from catalog.errors import CatalogError
 
 START_SECONDS_MAX = 60.0
 FAILURES_SHOWN_MAX = 20
@@ -45,18 +41,19 @@ complaints = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 @app.command("serve")
 def serve_command() -> None:
     """Run the service until it is told to stop. Settings are FINLAKE_* variables."""
-    _serve(_settings(), with_demo=False)
+    serving.become()
 
 
 @app.command("demo")
 def demo_command() -> None:
     """Load real data if the lake is empty, and say what to ask. Starts the service where none runs."""
-    settings = _settings()
-    with Client(local_url(settings)) as client:
+    settings = serving.checked_settings()
+    url = local_url(settings)
+    with Client(url) as client:
         if client.is_up():
             _show_demo(client)
             return
-    _serve(settings, with_demo=True)
+    serving.run(settings, beside=lambda: _demo_when_up(url))
 
 
 @app.command("ingest")
@@ -82,7 +79,7 @@ def ingest_command(
     Fields: source, external_id or series_id, date, value, revision_date, is_original_release. Where rows are not
     stored, the exit status is 1.
     """
-    with Client(url or local_url(_settings())) as client:
+    with Client(url or local_url(serving.checked_settings())) as client:
         layout = Layout(_renamed(rename or []), frozenset(ignore or []))
         ingest = _Ingest(client, layout, source, mode, changes_only, batch_rows, batch_bytes, state_dir, again)
         outcomes = [ingest.file(path) for path in files]
@@ -96,7 +93,7 @@ def explain_command(
     url: Annotated[str | None, typer.Option(help="The service; else the one FINLAKE_HOST and _PORT name.")] = None,
 ) -> None:
     """Say how a running service would answer a question: files, row groups, passes and SQL. Nothing is executed."""
-    with Client(url or local_url(_settings())) as client:
+    with Client(url or local_url(serving.checked_settings())) as client:
         for told in client.explain(question):
             console.print("\n".join(explanation_lines(told)))
 
@@ -104,7 +101,7 @@ def explain_command(
 @app.command("compact")
 def compact_command() -> None:
     """Merge the files of each partition, so that reads need less. Works beside a running service."""
-    _settings()
+    serving.checked_settings()
     raise typer.Exit(subprocess.run([sys.executable, "-m", "api.maintain"], check=False).returncode)
 
 
@@ -213,7 +210,7 @@ def _show_failures(failures: tuple[Failure, ...]) -> None:
 
 def _maintain(*arguments: str) -> None:
     """Run a command over the data folder in a process of its own, whose exit status becomes this one's."""
-    _settings()
+    serving.checked_settings()
     command = [sys.executable, "-m", "api.retention", *arguments]
     raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own program, and no shell
 
@@ -226,30 +223,6 @@ def _renamed(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{pair}: give COLUMN=FIELD, with one of {', '.join(FIELDS)}.")
         renamed[column] = name
     return renamed
-
-
-def _settings() -> Settings:
-    """Settings and limits as the service will read them, so that a wrong one is told before anything starts."""
-    try:
-        Limits()
-        return Settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            complaints.print(f"FINLAKE_{str(fault['loc'][0]).upper()}: {fault['msg']}")
-        raise typer.Exit(2) from error
-
-
-def _serve(settings: Settings, with_demo: bool) -> None:
-    configure(settings)
-    url = local_url(settings)
-    try:
-        serve(settings, beside=(lambda: _demo_when_up(url)) if with_demo else None)
-    except CatalogError as error:
-        complaints.print(f"{error.message} {error.hint}")
-        raise typer.Exit(1) from error
-    except PortInUse as error:
-        complaints.print(f"{error} Stop the program that uses it, or set FINLAKE_PORT to another one.")
-        raise typer.Exit(1) from error
 
 
 def _demo_when_up(url: str) -> None:
