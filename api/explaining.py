@@ -16,7 +16,7 @@ def explanation_lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"files: {files['considered']} considered; pruned {pruned['partition']} by partition, {pruned['bounds']} by"
         f" bounds, {pruned['members']} by members; {files['read']} read, {files['settled']} of them settled and"
-        f" {files['windowed']} by window: {files['rows']:,} rows, {files['size_bytes']:,} bytes"
+        f" {files['compared']} compared: {files['rows']:,} rows, {files['size_bytes']:,} bytes"
     )
     for rows in told["related"]:
         keys = "joined" if rows["keys"] is None else f"{rows['keys']} keys looked up"

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from catalog.entries import FileEntry
+from catalog.entries import FileEntry, touched
 from catalog.model import BASE_LEVEL, DELTA_LEVEL, Table
 from catalog.scan import ScanFiles, scan_files
 from catalog.snapshot import LakeSnapshot, TableSnapshot
@@ -206,15 +206,13 @@ def _delta_inputs(files: Iterable[FileEntry]) -> list[FileEntry]:
 def _base_inputs(files: Iterable[FileEntry], stored: TableSnapshot) -> list[FileEntry]:
     """All deltas, the base files that may hold a key of theirs, those of an earlier partition spec, and those that are
     no larger than all that."""
-    deltas = [file for file in files if file.level < BASE_LEVEL]
-    bases = [file for file in files if file.level == BASE_LEVEL]
-    touched = [
-        base
-        for base in bases
-        if base.spec_id != stored.spec_id or any(_may_share_a_key(base, delta, stored.table) for delta in deltas)
-    ]
-    chosen = [*deltas, *touched]
-    return [*chosen, *_smaller(chosen, [base for base in bases if base not in touched], 1)]
+    listed = tuple(files)
+    deltas = [file for file in listed if file.level < BASE_LEVEL]
+    bases = [file for file in listed if file.level == BASE_LEVEL]
+    beneath = {base.path for base in touched(listed, stored.table.key)}
+    due = [base for base in bases if base.spec_id != stored.spec_id or base.path in beneath]
+    chosen = [*deltas, *due]
+    return [*chosen, *_smaller(chosen, [base for base in bases if base not in due], 1)]
 
 
 def _smaller(chosen: Iterable[FileEntry], others: Iterable[FileEntry], times: int) -> Iterator[FileEntry]:
@@ -225,8 +223,3 @@ def _smaller(chosen: Iterable[FileEntry], others: Iterable[FileEntry], times: in
             return
         rows += file.rows
         yield file
-
-
-def _may_share_a_key(base: FileEntry, delta: FileEntry, table: Table) -> bool:
-    spans = ((base.bounds[name], delta.bounds[name]) for name in table.key)
-    return all(mine[0] <= other[1] and other[0] <= mine[1] for mine, other in spans)

@@ -12,7 +12,7 @@ from pyiceberg.types import IntegerType
 from pyiceberg.utils.datetime import days_to_date
 
 from catalog.errors import StorageDamaged
-from catalog.model import Column, Table, Type
+from catalog.model import BASE_LEVEL, Column, Table, Type
 from catalog.schemas import ICEBERG_TYPES
 
 INTEGER_BYTES = 4
@@ -77,6 +77,24 @@ def by_root(files: Iterable[FileEntry]) -> Mapping[str | None, tuple[FileEntry, 
     for file in listed:
         groups.setdefault(root[file.partition], []).append(file)
     return {partition: tuple(group) for partition, group in groups.items()}
+
+
+def touched(files: Iterable[FileEntry], key: tuple[str, ...]) -> list[FileEntry]:
+    """The base files among some that share a partition of which one of the deltas there may hold a key."""
+    listed = tuple(files)
+    deltas = [file for file in listed if file.level < BASE_LEVEL]
+    bases = (file for file in listed if file.level == BASE_LEVEL)
+    return [base for base in bases if any(may_share_a_key(base, delta, key) for delta in deltas)]
+
+
+def may_share_a_key(one: FileEntry, other: FileEntry, key: tuple[str, ...]) -> bool:
+    """Whether a key can stand in both files. Ends that are not known, or that were cut off, only make it more likely:
+    the least value of a cut text is before the text, the greatest behind it."""
+    for name in key:
+        mine, others = one.bounds.get(name), other.bounds.get(name)
+        if mine is not None and others is not None and (mine[1] < others[0] or others[1] < mine[0]):
+            return False
+    return True
 
 
 def _bounds(table: Table, data_file: DataFile) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from catalog.domains import Domain
-from catalog.entries import FileEntry, roots
+from catalog.entries import FileEntry, by_root, touched
 from catalog.errors import StorageDamaged
 from catalog.iceberg import reading
 from catalog.model import BASE_LEVEL, Column
@@ -44,7 +45,7 @@ class ScanFiles:
 
     `hidden` are the deleted lives that a reader of these files must leave out: (series id, commit sequence). `columns`
     are the table's where files may be of earlier schemas and must be read by field id; none where all are as the
-    model says. `is_known` is false where the model cannot tell what they hold.
+    model says. `is_known` is false where the model cannot tell what they hold. `key` are those of its key.
     """
 
     table: str
@@ -55,6 +56,7 @@ class ScanFiles:
     hidden: tuple[tuple[str, int], ...] = ()
     columns: tuple[Column, ...] = ()
     is_known: bool = True
+    key: tuple[str, ...] = ()
     pruned: Pruned = Pruned()
 
     @cached_property
@@ -72,25 +74,50 @@ class ScanFiles:
         return replace(self, files=tuple(file for file in self.files if _may_match(file, domains)))
 
     @cached_property
-    def settled(self) -> tuple[FileEntry, ...]:
-        """The base files of partitions of which only base files are wanted: no two of their rows share a key.
+    def deltas(self) -> tuple[FileEntry, ...]:
+        """The files in which one key may stand several times, or that hold newer rows of keys of base files."""
+        return tuple(file for file in self.files if file.level < BASE_LEVEL)
 
-        A delta file that was pruned away holds no row that matters here, so it does not unsettle its partition.
+    @cached_property
+    def settled(self) -> tuple[FileEntry, ...]:
+        """The base files of which no delta can hold a key: no two of their rows are of one key at one time.
+
+        A delta file that was pruned away holds no row that matters here, so it does not unsettle any other.
         """
-        return tuple(file for file in self.files if self._roots[file.partition] not in self._unsettled)
+        return tuple(file for file in self._bases if file.path not in self._touched)
+
+    @cached_property
+    def touched(self) -> tuple[FileEntry, ...]:
+        """The other base files: rows of deltas may stand in the place of some of theirs."""
+        return tuple(file for file in self._bases if file.path in self._touched)
 
     @cached_property
     def mixed(self) -> tuple[FileEntry, ...]:
-        """The other files: rows of one key may stand in several of them."""
-        return tuple(file for file in self.files if self._roots[file.partition] in self._unsettled)
+        """The deltas and the base files that they touch."""
+        return tuple(file for file in self.files if file.level < BASE_LEVEL or file.path in self._touched)
 
     @cached_property
-    def _unsettled(self) -> frozenset[str | None]:
-        return frozenset(self._roots[file.partition] for file in self.files if file.level < BASE_LEVEL)
+    def mixed_rows(self) -> int:
+        return sum(file.rows for file in self.mixed)
+
+    def span(self, column: str) -> tuple[Any, Any] | None:
+        """Between which ends the values of a column lie in all deltas, if that is known."""
+        bounds = [file.bounds.get(column) for file in self.deltas]
+        known = [each for each in bounds if each is not None]
+        if not known or len(known) < len(bounds):
+            return None
+        return min(least for least, _ in known), max(greatest for _, greatest in known)
 
     @cached_property
-    def _roots(self) -> Mapping[str | None, str | None]:
-        return roots(file.partition for file in self.files)
+    def _bases(self) -> tuple[FileEntry, ...]:
+        return tuple(file for file in self.files if file.level >= BASE_LEVEL) if self.deltas else self.files
+
+    @cached_property
+    def _touched(self) -> frozenset[str]:
+        if not self.deltas:
+            return frozenset()
+        groups = by_root(self.files).values()
+        return frozenset(base.path for group in groups for base in touched(group, self.key))
 
 
 def prune(snapshot: LakeSnapshot, request: ScanRequest) -> ScanFiles:
@@ -144,6 +171,7 @@ def scan_files(table: TableSnapshot, ordered: tuple[FileEntry, ...], hidden: tup
         hidden,
         columns=() if table.generation is Generation.PRESENT else table.table.columns,
         is_known=table.generation is not Generation.UNKNOWN,
+        key=table.table.key,
     )
 
 

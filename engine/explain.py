@@ -22,14 +22,14 @@ LISTED_VALUES_MAX = 8  # of a domain; of more, their number and ends are told
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Of those read, `settled` are read by a plain filter, `windowed` by a window over the rows of each key; `rows` and
-    `size_bytes` are all that they hold."""
+    """Of those read, `settled` are read by a plain filter, the rows of `compared` are held against those of others that
+    may have the same keys; `rows` and `size_bytes` are all that they hold."""
 
     considered: int
     pruned: Pruned
     read: int
     settled: int
-    windowed: int
+    compared: int
     rows: int
     size_bytes: int
 
@@ -125,7 +125,7 @@ def _counted(files: ScanFiles) -> Files:
         files.pruned,
         read=len(files.files),
         settled=len(files.settled),
-        windowed=len(files.mixed),
+        compared=len(files.mixed),
         rows=files.rows,
         size_bytes=files.size_bytes,
     )

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, assert_never
 from cachetools import LRUCache
 
 from catalog.scan import ScanFiles
+from engine.lower.ways import way_of
 from engine.planner.model import Plan
 from engine.query import And, Call, Compare, Expr, Field, In, Literal, Not, Or, Related
 
@@ -86,7 +87,7 @@ def shape_of(
     page = (plan.page.limit is None, plan.page.offset == 0)
     asked = (plan.table.name, plan.view, plan.as_of is None, plan.output, plan.columns, plan.count_only, page, keyset)
     descending = (presorted, *(term.descending for term in plan.order))
-    layout = (bool(files.mixed), bool(files.settled), bool(files.hidden), files.columns)
+    layout = (way_of(plan, files), bool(files.settled), bool(files.hidden), files.columns)
     shapes, bounds = tuple(shape for shape, _ in inner), tuple(bound for _, bound in inner)
     shape = (asked, _statistics(plan), _conversion(plan), descending, layout, places, shapes, *expressions)
     return shape, Bound(plan, tuple(constants), files, bounds)

@@ -77,16 +77,16 @@ def test_the_files_are_those_of_the_answer(lake: Warehouse, name: str) -> None:
         assert explained(lake, query).snapshot == result.snapshot
     pruned = files.pruned
     assert pruned.partition + pruned.bounds + pruned.members + files.read == files.considered
-    assert files.settled + files.windowed == files.read
+    assert files.settled + files.compared == files.read
 
 
 def test_it_says_why_files_are_left_out(lake: Warehouse) -> None:
     files = lake.engine.snapshots.current().tables["data_points"].files
     told = explained(lake, QUERIES["one series with deltas"]).files
     assert told.pruned.partition == sum(file.partition != FIRST[0] for file in files) > 0
-    assert told.windowed == told.read == sum(file.partition == FIRST[0] for file in files)
+    assert told.compared == told.read == sum(file.partition == FIRST[0] for file in files)
     settled = explained(lake, QUERIES["one series of base files"]).files
-    assert (settled.windowed, settled.read) == (0, settled.settled)
+    assert (settled.compared, settled.read) == (0, settled.settled)
     assert explained(lake, QUERIES["one series that a delta spans"]).files.pruned.members == 1
     assert explained(lake, QUERIES["nothing"]).files.pruned.bounds == len(files)
 

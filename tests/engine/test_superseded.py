@@ -96,7 +96,7 @@ def test_files_go_by_the_day_that_is_asked_for(tmp_path: Path, monkeypatch: pyte
             assert (told.read, told.considered) == (3, 3)
         lake.write(document([Point("A", DATES[0], Decimal(9), dt.date(2024, 3, 2))]))
         told = lake.engine.explain(Query("data_points"), footers_max=0).files
-        assert (told.read, told.windowed) == (2, 2), "the delta, and the file that holds what is still valid"
+        assert (told.read, told.compared) == (2, 2), "the delta, and the file that holds what is still valid"
         assert sum(file.level < BASE_LEVEL for file in lake.engine.snapshots.current().tables["data_points"].files) == 1
 
 

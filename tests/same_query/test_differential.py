@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from catalog.domains import Domain
+from engine.lower.ways import Way
 from engine.planner import Pass
 from engine.planner.model import Plan
 from engine.planner.prune_files import prune_files
@@ -15,6 +16,7 @@ from engine.query import TRUE
 from tests.same_query.asked_lake import AskedLake
 from tests.same_query.differential import ask_round, differential
 from tests.same_query.ways import Ways
+from tests.support.views import prefer
 
 
 def pushes_too_much(plan: Plan) -> Plan:
@@ -36,6 +38,8 @@ def test_a_broken_pass_is_found(asked: AskedLake, broken: tuple[Pass, ...]) -> N
     assert "table data_points" in found.value.__notes__[0]
 
 
-def test_no_two_ways_differ(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("way", [Way.WINDOW, Way.JOIN])
+def test_no_two_ways_differ(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, way: Way) -> None:
+    prefer(monkeypatch, way)
     assert differential(40, 20261127) == 0
     assert "PASSED: seed 20261127, 40 questions" in capsys.readouterr().out

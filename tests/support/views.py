@@ -6,13 +6,24 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
+
 from catalog.identity import series_id
+from engine.lower import ways
+from engine.lower.ways import Way
 from engine.query import Query, View
 from tests.support.oracle import Oracle, Point
 from tests.support.warehouse import Warehouse
 
 SOURCE = "TEST"
 COLUMNS = ("series_id", "date", "revision_date", "value", "is_original_release")
+
+
+def prefer(patch: pytest.MonkeyPatch, way: Way) -> None:
+    """Have deltas be read in one way wherever that can be, however few rows there are."""
+    most = 2**63 if way is Way.WINDOW else -1
+    patch.setattr(ways, "WINDOW_KEYS_MAX", most)
+    patch.setattr(ways, "WINDOW_ROWS_MAX", most)
 
 
 def document(points: Iterable[Point]) -> dict[str, Any]:
