@@ -36,8 +36,8 @@ LOOK_SECONDS = 0.2
 RESTART_SECONDS = 1.0
 
 # Read by the worker's allocators as it starts, unless the user has set them. Arrow's own pool and many arenas keep what
-# large posts needed for a moment; with these the worker gives it back. A buffer below the threshold is used again: to map
-# and unmap the pieces of a large answer was a quarter of its processor time.
+# large posts needed for a moment; with these the worker gives it back. A buffer below the threshold for maps is used
+# again: to map and unmap the pieces of a large answer was a quarter of its processor time.
 _ALLOCATORS = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from api.graphql.naming import camel, connection_field
-from api.odata.edm import EntityType
+from api.odata.edm import NAMESPACE, EntityType
 from catalog.model import MODEL, Collection, Table, Type
+from engine.functions import OWN_FUNCTIONS
 from engine.planner.model import relations_in
 from engine.printing import text_of
 from engine.query import (
@@ -61,14 +62,15 @@ def url_of(query: Query, snapshot: str, related_max: int) -> str | None:
     others = list(_related(query.where))
     days = {each.as_of for each in (query, *others) if MODEL.by_name[each.table].revision}
     first = query.view is View.FIRST and any(MODEL.by_name[each.table].revision for each in others)
-    spelt = _spelt(query.where, EntityType(MODEL, collection), ())
+    entity = EntityType(MODEL, collection)
+    spelt = _spelt(query.where, entity, ())
     if spelt is None or len(days) > 1 or first or len(others) > related_max:
         return None
     as_of = next(iter(days), None)
     options = {
         "$select": ",".join(query.columns),
         "$filter": "" if query.where == TRUE else text_of(spelt),
-        "$orderby": ",".join(f"{text_of(term.by)}{' desc' if term.descending else ''}" for term in query.order),
+        "$orderby": ",".join(_term(term, entity) for term in query.order),
         "$top": "" if query.page.limit is None else str(query.page.limit),
         "$skip": str(query.page.offset or ""),
         "asOf": "" if as_of is None else as_of.isoformat(),
@@ -108,7 +110,10 @@ def _spelt(expr: Expr, entity: EntityType, heads: tuple[str, ...]) -> Expr | Non
             inner = _spelt(rows.where, entity.to(way), (variable,))
             path = "/".join((*heads, way.name))
             return None if inner is None else Field(f"{path}/any({variable}:{text_of(inner)})")
-        case And(args) | Or(args) | Call(args=args):
+        case Call(name, args):
+            own = f"{NAMESPACE}.{name}" if name in OWN_FUNCTIONS else name
+            return Call(own, tuple(_spelt(arg, entity, heads) for arg in args))
+        case And(args) | Or(args):
             spelt = [_spelt(arg, entity, heads) for arg in args]
             return None if None in spelt else replace(expr, args=tuple(spelt))
         case Not(arg) if not any(_leads_to_one(node, entity) for node in relations_in(arg)):
@@ -122,6 +127,10 @@ def _spelt(expr: Expr, entity: EntityType, heads: tuple[str, ...]) -> Expr | Non
             return expr
         case _:
             return None
+
+
+def _term(term: Order, entity: EntityType) -> str:
+    return f"{text_of(_spelt(term.by, entity, ()))}{' desc' if term.descending else ''}"
 
 
 def _leads_to_one(node: Related, entity: EntityType) -> bool:
