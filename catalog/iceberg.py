@@ -36,7 +36,7 @@ DATABASE = "catalog.db"
 BUSY_SECONDS = 30
 
 # Columns whose bounds are kept in the manifests, wherever a table has them: what files are pruned by, and what tells
-# the level of a file and how new its rows are.
+# the level of a file, how new its rows are, and whether some of them are deleted.
 BOUNDED_COLUMNS = (
     "id",
     "source_id",
@@ -45,6 +45,7 @@ BOUNDED_COLUMNS = (
     "revision_date",
     "superseded_on",
     "hidden_through",
+    "is_deleted",
     "seq",
     "level",
 )

@@ -25,6 +25,7 @@ class Type(Enum):
 
 
 SUPERSEDED = "superseded_on"
+DELETED = "is_deleted"
 FIRST_REVISION = "first_revision"
 DELTA_LEVEL = 1  # of merged deltas; fresh appends have level 0
 BASE_LEVEL = 2
@@ -152,7 +153,7 @@ class Tables:
 def _housekeeping(first_id: int) -> tuple[Column, ...]:
     """The columns that every table carries for its own book-keeping."""
     return (
-        Column(first_id, "is_deleted", Type.BOOLEAN, "The row says that its key is gone.", False, hidden=True),
+        Column(first_id, DELETED, Type.BOOLEAN, "The row says that its key is gone.", False, hidden=True),
         Column(first_id + 1, "created_at", Type.TIMESTAMP, "When finlake first stored the row (UTC).", False),
         Column(first_id + 2, "updated_at", Type.TIMESTAMP, "When finlake last stored the row (UTC).", False),
         Column(

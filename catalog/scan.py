@@ -17,9 +17,11 @@ from catalog.domains import Domain
 from catalog.entries import FileEntry, by_root, touched
 from catalog.errors import StorageDamaged
 from catalog.iceberg import reading
-from catalog.model import BASE_LEVEL, Column
+from catalog.model import BASE_LEVEL, DELETED, Column
 from catalog.shapes import Generation
 from catalog.snapshot import LakeSnapshot, TableSnapshot
+
+_NONE_IS = (False, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class ScanFiles:
     def size_bytes(self) -> int:
         """Of all files together."""
         return sum(file.size_bytes for file in self.files)
+
+    @cached_property
+    def may_hold_deleted(self) -> bool:
+        """Whether rows are to be looked at for being deleted: in most lakes no file holds any that is."""
+        return not all(file.bounds.get(DELETED) == _NONE_IS and DELETED in file.without_null for file in self.files)
 
     def within(self, domains: Mapping[str, Domain]) -> ScanFiles:
         """Those of the files that may hold a row whose columns have values of their domains."""

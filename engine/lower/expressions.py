@@ -15,6 +15,7 @@ from typing import Any, assert_never
 from sqlglot import exp
 
 from catalog.model import Type
+from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES
 from engine.lower.templates import LISTED_ITEMS_MAX, Bound, Source
 from engine.lower.trees import call, column, select_of
@@ -42,6 +43,13 @@ class Parameters:
         self._places = {}
         for place, constant in enumerate(bound.constants):
             self._places.setdefault(id(constant), place)
+
+    @property
+    def files(self) -> ScanFiles:
+        """Those that are bound."""
+        if self._bound is None:
+            raise LookupError("Nothing is bound yet.")
+        return self._bound.files
 
     def add(self, source: Source) -> exp.Placeholder:
         """What a source makes of what is bound."""

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from sqlglot import exp
 
-from catalog.model import DECIMAL_PRECISION, DECIMAL_SCALE, Type
+from catalog.model import DECIMAL_PRECISION, DECIMAL_SCALE, DELETED, Type
 from catalog.schemas import SQL_TYPES
 from engine.failures import OVERFLOW
 from engine.lower.expressions import Parameters, condition, value
@@ -26,7 +26,8 @@ _SUM_MAX = f"{'9' * (DECIMAL_PRECISION - DECIMAL_SCALE)}.{'9' * DECIMAL_SCALE}"
 
 def kept_rows(select: exp.Select, plan: Plan, parameters: Parameters) -> exp.Select:
     """Without deleted rows, and with the conditions that hold for rows once revisions are chosen."""
-    select = select.where(exp.Not(this=column("is_deleted")), copy=False)
+    if parameters.files.may_hold_deleted:
+        select = select.where(exp.Not(this=column(DELETED)), copy=False)
     if plan.where != TRUE:
         select = select.where(condition(plan.where, parameters), copy=False)
     return select

@@ -87,7 +87,7 @@ def shape_of(
     page = (plan.page.limit is None, plan.page.offset == 0)
     asked = (plan.table.name, plan.view, plan.as_of is None, plan.output, plan.columns, plan.count_only, page, keyset)
     descending = (presorted, *(term.descending for term in plan.order))
-    layout = (way_of(plan, files), bool(files.settled), bool(files.hidden), files.columns)
+    layout = (way_of(plan, files), bool(files.settled), bool(files.hidden), files.may_hold_deleted, files.columns)
     shapes, bounds = tuple(shape for shape, _ in inner), tuple(bound for _, bound in inner)
     shape = (asked, _statistics(plan), _conversion(plan), descending, layout, places, shapes, *expressions)
     return shape, Bound(plan, tuple(constants), files, bounds)

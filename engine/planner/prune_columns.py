@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from catalog.model import FIRST_REVISION, SUPERSEDED
+from catalog.model import DELETED, FIRST_REVISION, SUPERSEDED
 from engine.planner.model import ORIGINAL_RELEASE, Plan
 from engine.query import View
 
-BOOKKEEPING = frozenset({"is_deleted", "seq"})
+BOOKKEEPING = frozenset({DELETED, "seq"})
 
 
 def prune_columns(plan: Plan) -> Plan:
