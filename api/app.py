@@ -162,10 +162,11 @@ def build_app(settings: Settings, limits: Limits, services: Services) -> Front:
     )
     app.add_middleware(Compressed)
     app.add_middleware(Observed, metrics=metrics)
-    app.include_router(ingest_router(writer, limits))
-    app.include_router(operations_router(reader, services.committer, metrics, settings, VERSION))
+    # Routes are tried in their order, and those of routers at some cost: what is asked most often comes first.
     app.router.routes.extend(odata_routes(reader, limits, settings))
     app.router.routes.extend(graphql_routes(reader, writer, limits, settings))
+    app.include_router(ingest_router(writer, limits))
+    app.include_router(operations_router(reader, services.committer, metrics, settings, VERSION))
     app.include_router(sql_router(reader, limits))
     app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(HTTPException, _http_error)

@@ -69,6 +69,12 @@ class MemoryWatch:
         return sum(_resident_bytes(process) for process in processes) / 2**20
 
 
+def shared_out_mb(pid: int) -> float:
+    """The memory of a process and its children: what several hold, such as the code of libraries, counts once."""
+    process = psutil.Process(pid)
+    return sum(each.memory_full_info().pss for each in (process, *process.children(recursive=True))) / 2**20
+
+
 def _resident_bytes(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
