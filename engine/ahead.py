@@ -12,7 +12,7 @@ import pyarrow as pa
 from engine.running import Batches
 
 # So many batches are read by whoever asks for them: for no more than these a thread is not worth it.
-ALONE = 2
+ALONE = 4
 # A slice that is sorted gives nothing for a tenth of a second, then all of its rows: that is what is to be bridged.
 AHEAD_BYTES_MAX = 6 * 2**20
 

@@ -17,7 +17,7 @@ from engine.interrupts import current_interrupts
 from engine.lower import Statement
 from engine.sql_faults import fault_of
 
-BATCH_ROWS = 20_000
+BATCH_ROWS = 10_000
 # A failure while batches are read comes through Arrow, which keeps the text of DuckDB's error but not its class.
 # Where a damaged file puts bytes into it that are no text, the error itself cannot be read.
 DATABASE_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
