@@ -142,9 +142,8 @@ class GraphQL:
     def ask(self, question: Question) -> bytes:
         if not isinstance(question, Known):
             raise NotServed("asked through the other door")
-        as_of = f', asOf: "{question.day}"' if question.day else ""
-        document = f'{{ dataPoints(seriesId: "{question.series}"{as_of}) {{ date value }} }}'
-        return self._http.ask(graphql_request(document))
+        document = "query ($id: ID!, $day: Date) { dataPoints(seriesId: $id, asOf: $day) { date value } }"
+        return self._http.ask(graphql_request(document, id=question.series, day=question.day))
 
     def rows(self, answer: bytes) -> list[Row]:
         return _rows(orjson.loads(answer)["data"]["dataPoints"])
@@ -171,16 +170,15 @@ class PostGraphile(_Peer):
 
     @override
     def request(self, question: Question) -> Request:
-        return graphql_request(f"{{ {self._field(question)} }}")
-
-    def _field(self, question: Question) -> str:
         match question:
             case Known(series, day):
-                return f'known(series: "{series}", day: "{day or END_OF_TIME}") {{ nodes {{ date value }} }}'
+                document = "query ($id: UUID, $day: Date) { known(series: $id, day: $day) { nodes { date value } } }"
+                return graphql_request(document, id=series, day=day or END_OF_TIME)
             case Month(day):
-                return f'month(day: "{day}") {{ nodes {{ seriesId value }} }}'
+                document = "query ($day: Date) { month(day: $day) { nodes { seriesId value } } }"
+                return graphql_request(document, day=day)
             case Yearly():
-                return "yearly { nodes { year mean } }"
+                return graphql_request("{ yearly { nodes { year mean } } }")
         assert_never(question)
 
     def rows(self, answer: bytes) -> list[Row]:
@@ -269,8 +267,9 @@ def _newest(name: str, rows: str, key: str) -> str:
     return f"SELECT {name}, value FROM (SELECT {name}, value, {rank} {rows}) AS ranked WHERE rank = 1"
 
 
-def graphql_request(document: str) -> Request:
-    return Request("POST", "/graphql", orjson.dumps({"query": document}).decode())
+def graphql_request(document: str, **variables: object) -> Request:
+    """As programs ask: the document is the same each time."""
+    return Request("POST", "/graphql", orjson.dumps({"query": document, "variables": variables}).decode())
 
 
 def path_of(link: str) -> str:
