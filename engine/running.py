@@ -73,7 +73,7 @@ class Running:
         self._deadline = deadlines.within((time_ms_max - spent_ms) / 1000, self._expire)
         self._interrupts = current_interrupts()
         try:
-            self._interrupts.add(self._interrupt)
+            self._interrupts.add(self._break_off)
             with self._watched():
                 running = cursor.execute(statement.sql, dict(statement.parameters))
                 self._reader: pa.RecordBatchReader = running.to_arrow_reader(BATCH_ROWS)
@@ -108,13 +108,16 @@ class Running:
     def close(self) -> None:
         self._is_closed = True
         self._deadline.cancel()
-        self._interrupts.remove(self._interrupt)
+        self._interrupts.remove(self._break_off)
         with suppress(duckdb.Error):
             self._cursor.close()
 
-    def _interrupt(self) -> None:
+    def _break_off(self) -> None:
+        """Again and again until it is closed: DuckDB forgets an interrupt that comes just before it begins."""
         with suppress(duckdb.Error):
             self._cursor.interrupt()
+        if not self._is_closed:
+            self._deadlines.within(LOOK_MS_MIN / 1000, self._break_off)
 
     def _expire(self) -> None:
         """Its time is over, or is not yet: while the reader was busy elsewhere it stood still."""
@@ -122,7 +125,7 @@ class Running:
         worked = self.spent_ms + (0 if since is None else (time.perf_counter() - since) * 1000)
         if worked >= self._time_ms_max:
             self._is_expired = True
-            self._interrupt()
+            self._break_off()
         elif not self._is_closed:
             left = max(self._time_ms_max - worked, LOOK_MS_MIN)
             self._deadline = self._deadlines.within(left / 1000, self._expire)

@@ -58,7 +58,7 @@ def _answer(reader: Reader, asked: SqlRequest, form: Form) -> Response:
     rows.must_be_whole = body.rest is not None and form is not Form.JSON
     headers = read_headers(stopwatch, selected.snapshot, asked.question.as_of)
     headers |= {"Vary": "Accept"}
-    if body.rest is None:
+    if body.rest is None or rows.truncated:  # of Parquet all rows may have been read before its first bytes are there
         headers[TRUNCATED_HEADER] = str(rows.truncated).lower()
     return body.response(headers, form.value, partial(broken_off, form))
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
+from engine.deadlines import Deadlines
 from engine.errors import ExecutionFailed, QueryTimeout
 from engine.execute import Database, DatabaseSettings
 from engine.interrupts import Interrupts
 from engine.lower import Statement
+from engine.running import Running
 
 ENDLESS = Statement("SELECT range FROM range(1000000000000)", {})
 SILENT = Statement("SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 9", {})
@@ -88,3 +92,45 @@ def test_what_has_ended_is_not_broken_off(database: Database) -> None:
         running = database.open(ENDLESS)
     running.close()
     assert interrupts._running == set()
+
+
+class Hesitant:
+    """A cursor that begins after somebody has interrupted it."""
+
+    def __init__(self) -> None:
+        self._cursor = duckdb.connect()
+        self._is_interrupted = threading.Event()
+
+    def execute(self, *args: Any) -> duckdb.DuckDBPyConnection:
+        assert self._is_interrupted.wait(10)
+        return self._cursor.execute(*args)
+
+    def interrupt(self) -> None:
+        self._is_interrupted.set()
+        self._cursor.interrupt()
+
+    def close(self) -> None:
+        self._cursor.close()
+
+
+@pytest.mark.parametrize(("spent_ms", "error"), [(60_000, QueryTimeout), (0, ExecutionFailed)])
+def test_an_interrupt_before_the_database_begins_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, spent_ms: int, error: type[Exception]
+) -> None:
+    """As of a slice that is opened when the time of the answer is over, or of a client that goes at that moment."""
+    deadlines, interrupts = Deadlines(), Interrupts()
+    waits: list[float] = []
+    within: Callable[..., Any] = deadlines.within
+    monkeypatch.setattr(deadlines, "within", lambda *args: waits.append(args[0]) or within(*args))
+    if not spent_ms:
+        threading.Timer(0.1, interrupts.fire).start()
+    started = time.monotonic()
+    cursor: Any = Hesitant()
+    with pytest.raises(error), interrupts.within():
+        list(Running(cursor, SILENT, deadlines, 60_000, spent_ms).batches())
+    assert time.monotonic() - started < 10
+    time.sleep(0.2)
+    asked = len(waits)
+    time.sleep(0.2)
+    assert len(waits) == asked, "what has ended is left alone"
+    deadlines.close()

@@ -139,6 +139,24 @@ def test_more_rows_than_an_answer_has(door: SqlDoor, end: str) -> None:
     assert client.post("/sql", json={"sql": "SELECT date FROM revisions LIMIT 5"}).json()["truncated"] is False
 
 
+@pytest.mark.parametrize("form", [PARQUET, CSV])
+def test_what_is_cut_off_is_told_of_a_large_answer_too(
+    door: SqlDoor, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Of Parquet nothing leaves before a row group is full, so that all rows may have been read by then."""
+    monkeypatch.setattr("api.streaming.WHOLE_BYTES_MAX", 10)
+    door.lake.limits = Limits(sql_rows_max=5)
+    try:
+        client = client_of(door.lake)
+    finally:
+        door.lake.limits = Limits(query_time_ms_max=3_000)
+    answer = client.post("/sql", json={"sql": "SELECT date FROM revisions"}, headers={"Accept": form})
+    assert "Content-Length" not in answer.headers
+    whole = form == PARQUET
+    assert answer.headers.get("X-Finlake-Truncated") == ("true" if whole else None)
+    assert answer.content.endswith(b"PAR1" if whole else b'\r\n"')
+
+
 @pytest.mark.parametrize(
     ("sql", "code", "said"),
     [
