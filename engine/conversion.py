@@ -69,8 +69,9 @@ STATED: dict[str, Frequency] = {
 
 
 class Rollup(Enum):
-    """What becomes of the points of one period. Where it is known how many the period has, and one is not there or is
-    null, the result is null; of the others null points are passed over."""
+    """What becomes of the points of one period. Where it is known how many the period has, and one is not there, is
+    null or is there twice, the result is null (EOP looks at the last alone); of the others null points are passed
+    over."""
 
     AVG = "avg"
     SUM = "sum"

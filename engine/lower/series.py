@@ -69,19 +69,32 @@ def _roll_up(conversion: Conversion, line: Line) -> exp.Expr:
         return _last(conversion, line)
     value = column(line.measure)
     made = call("avg", value) if conversion.rollup is Rollup.AVG else exact_sum(value, Type.DECIMAL)
-    if parts is None:
+    if parts is None or conversion.native is None:
         return made
-    return exp.case().when(exp.EQ(this=call("count", column(line.measure)), expression=_integer(parts)), made)
+    return exp.case().when(_is_whole(conversion.native, parts, line), made)
+
+
+def _is_whole(native: Frequency, parts: int, line: Line) -> exp.Expr:
+    """Each part has one value, and no part another one in the place of one that is not there."""
+    count = exp.EQ(this=call("count", column(line.measure)), expression=_integer(parts))
+    bit = exp.BitwiseLeftShift(this=_integer(1), expression=exp.Paren(this=_place(native, parts, line)))
+    seen = exp.case().when(exp.Not(this=exp.Is(this=column(line.measure), expression=exp.null())), bit)
+    every = exp.EQ(this=call("bit_or", seen), expression=_integer(2**parts - 1))
+    return exp.and_(count, every, copy=False)
+
+
+def _place(native: Frequency, parts: int, line: Line) -> exp.Expr:
+    """Of a point's part among those of its period, from 0."""
+    return exp.Mod(this=exp.Paren(this=_count(native, column(line.axis))), expression=_integer(parts))
 
 
 def _last(conversion: Conversion, line: Line) -> exp.Expr:
-    """The last value; where it is known how many a period has, that of the last of its parts."""
+    """The last value; where it is known how many a period has, that of the last of its parts, which may be null."""
     parts, native = conversion.parts, conversion.native
     if parts is None or native is None:
         return call("arg_max", column(line.measure), column(line.axis))
-    place = exp.Mod(this=exp.Paren(this=_count(native, column(line.axis))), expression=_integer(parts))
-    is_last = exp.EQ(this=place, expression=_integer(parts - 1))
-    return call("max", exp.case().when(is_last, column(line.measure)))
+    is_last = exp.EQ(this=_place(native, parts, line), expression=_integer(parts - 1))
+    return call("arg_max_null", exp.case().when(is_last, column(line.measure)), column(line.axis))
 
 
 def _start(frequency: Frequency | None, day: exp.Column) -> exp.Expr:
@@ -116,11 +129,12 @@ def _passed(unit: str, day: exp.Column) -> exp.Expr:
 
 
 def _paired(conversion: Conversion, line: Line, names: list[str]) -> exp.Select:
-    """Beside each value the one so many periods before; null where there is none in that very period."""
+    """Beside each value the one so many periods before; null where there is none in that very period. Of several there,
+    which are in no order in a window by periods, it is the one of the last date."""
     back = str(conversion.lag)
     spec = exp.WindowSpec(kind="RANGE", start=back, start_side="PRECEDING", end=back, end_side="PRECEDING")
     order = exp.Order(expressions=[exp.Ordered(this=column(_NUMBER))])
-    last = call("last_value", column(line.measure))
+    last = call("arg_max_null", column(line.measure), column(line.axis))
     before = exp.Window(this=last, partition_by=[column(line.parent)], order=order, spec=spec)
     return select_of(*map(column, names), named(before, _BEFORE)).from_(exp.to_table(NUMBERED), copy=False)
 

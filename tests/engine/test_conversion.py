@@ -34,20 +34,25 @@ Values = dict[dt.date, Decimal | None]
 
 
 def _days(native: Frequency | None) -> list[dt.date]:
-    """About five years of dates; on working days, some Friday, the first and in places the last of a month."""
+    """About five years of dates; on working days, some Friday, the first and in places the last of a month. Some
+    periods have two of them."""
     first = dt.date(2018, 1, 1)
     match native:
         case Frequency.D:
             return [day for n in range(700) if (day := first + dt.timedelta(days=n)).weekday() < 5]
         case Frequency.W:
-            return [first + dt.timedelta(days=4 + 7 * n) for n in range(150)]
+            return sorted(first + dt.timedelta(days=n) for n in (*range(4, 1054, 7), *range(1, 1054, 63)))
         case Frequency.BW:
             return [first + dt.timedelta(days=14 * n) for n in range(70)]
         case None:
             return [first + dt.timedelta(days=n * n % 1500) for n in range(90)]
         case _:
             starts = [dt.date(2016 + m // 12, m % 12 + 1, 1) for m in range(0, 96, native.months)]
-            return [day.replace(day=28) if day.year == 2019 else day for day in starts]
+            return sorted([*(day.replace(day=28) if day.year == 2019 else day for day in starts), *_again(starts)])
+
+
+def _again(starts: list[dt.date]) -> list[dt.date]:
+    return [day.replace(day=20) for day in starts[: len(starts) // 2 : 7]]
 
 
 def _series(native: Frequency | None, number: int) -> tuple[Values, Values]:

@@ -68,7 +68,9 @@ def rolled_up(series: Series, native: Frequency | None, wanted: Frequency, rollu
 def _rolled_up(
     points: Series, due: int | None, native: Frequency | None, wanted: Frequency, rollup: Rollup
 ) -> Fraction | None:
-    values = [value for _, value in sorted(points.items()) if value is not None]
+    points = dict(sorted(points.items()))
+    known = {day: value for day, value in points.items() if value is not None}
+    values = list(known.values())
     if rollup is Rollup.EOP:
         if due is None or native is None:
             return values[-1] if values else None
@@ -77,10 +79,14 @@ def _rolled_up(
         return ends.get(last_month)
     if not values or (due is not None and len(values) != due):
         return None
+    if due is not None and native is not None and len({start_of(day, native.value) for day in known}) != due:
+        return None
     return sum(values) if rollup is Rollup.SUM else Fraction(sum(values)) / len(values)
 
 
 def predecessor(series: Series, day: dt.date, frequency: str, back: int) -> Fraction | None:
+    """That of the last date of a period which has several."""
+    series = dict(sorted(series.items()))
     if frequency == "d":
         days = sorted(series)
         place = days.index(day) - back
