@@ -65,9 +65,11 @@ Asked: TypeAlias = tuple[bytes | str, ...]
 @dataclass(frozen=True, slots=True)
 class _Route:
     """What a request came to: which question, and of which snapshot where it names one. `stamp` is that of the catalog
-    before it was looked up: names of snapshots may come to mean something else."""
+    before it was looked up: names of snapshots may come to mean something else. `kept_as` is the question as its
+    answers are kept."""
 
     said: Repeatable
+    kept_as: bytes
     packs: bool
     stamp: Stamp
     size_bytes: int
@@ -116,7 +118,7 @@ class Front:
                 said = Repeatable(said.question, newest.token, pinned=False)
         elif stamp != route.stamp:
             return None
-        stored = self._answers.find(said.question, said.snapshot, packs=route.packs)
+        stored = self._answers.find(route.kept_as, said.snapshot, packs=route.packs)
         return None if stored is None else (said, stored)
 
     async def _fresh(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,8 +127,9 @@ class Front:
 
         def keep(said: Repeatable, stored: Stored) -> None:
             packs = takes_gzip(Headers(scope=scope).getlist("Accept-Encoding"))
-            self._routes[asked] = _Route(said, packs, stamp, _size_bytes(asked))
-            self._answers.keep(said.question, said.snapshot, stored, packs=packs)
+            kept_as = _kept_as(said.question, scope["method"])
+            self._routes[asked] = _Route(said, kept_as, packs, stamp, _size_bytes(asked))
+            self._answers.keep(kept_as, said.snapshot, stored, packs=packs)
 
         await self._app(scope, receive, _Heard(scope, send, keep))
 
@@ -173,6 +176,11 @@ async def _give(said: Repeatable, stored: Stored, held: str, send: Send) -> int:
     await send(start)
     await send({"type": "http.response.body", "body": body})
     return start["status"]
+
+
+def _kept_as(question: bytes, method: str) -> bytes:
+    """An answer to a POST has no ETag, so it is another one."""
+    return b"POST" + question if method == "POST" else question
 
 
 def _is_short_question(scope: Scope) -> bool:

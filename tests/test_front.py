@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
@@ -126,6 +127,23 @@ def test_a_service_that_forgot_it_knows_the_etag_again(client: TestClient, lake:
     etag = client.get(POINTS).headers["ETag"]
     answer = client_of(lake, answers_bytes_max=0).get(POINTS, headers={"If-None-Match": etag})
     assert (answer.status_code, answer.content) == (304, b"")
+
+
+@pytest.mark.parametrize("posted_first", [True, False])
+def test_one_question_as_get_and_as_post(client: TestClient, *, posted_first: bool) -> None:
+    """Whichever came first: an answer to a GET has an ETag, one to a POST has none and is never held."""
+    params = {"query": TWO_FIELDS, "variables": orjson.dumps({"id": SERIES}).decode()}
+    fresh = {"GET": client.get("/graphql", params=params), "POST": graphql(client)}
+    commit = client.post("/api/v1/financial-data/bulk", json=document(2))
+    assert commit.status_code == 200
+    order = ["POST", "GET"] if posted_first else ["GET", "POST"]
+    for method in order * 2:
+        held = {"If-None-Match": "*"} if method == "POST" else {}
+        answer = graphql(client, **held) if method == "POST" else client.get("/graphql", params=params)
+        assert answer.status_code == 200
+        assert answer.headers.keys() - {"etag"} == fresh[method].headers.keys() - {"etag"}
+        assert ("ETag" in answer.headers) is (method == "GET")
+        assert answer.json()["data"]["series"]["dataPoints"][0]["value"] == "3"
 
 
 def test_packed_answers_have_an_etag_of_their_own(client: TestClient, lake: Warehouse) -> None:
