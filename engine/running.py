@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from engine.deadlines import Deadlines
-from engine.errors import QueryTimeout
+from engine.errors import ExecutionFailed, QueryTimeout
 from engine.failures import failure_of
 from engine.interrupts import current_interrupts
 from engine.lower import Statement
@@ -142,6 +142,9 @@ class Running:
                 raise QueryTimeout(
                     f"The query took longer than {limit} ms.", limit="query_time_ms_max", value=limit
                 ) from error
+            if self._interrupts.is_fired:
+                # Nobody waits for the reason: to look for one would open all files of the statement.
+                raise ExecutionFailed("The request was given up.") from error
             names = self._statement.callers_names
             if names is not None and (fault := fault_of(str(error), names)) is not None:
                 raise fault from error

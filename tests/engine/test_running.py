@@ -85,6 +85,17 @@ def test_what_runs_for_a_request_that_is_given_up_is_broken_off(tmp_path: Path) 
     database.close()
 
 
+def test_no_reason_is_looked_for_where_a_request_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would open all files of the statement, for nobody."""
+    monkeypatch.setattr("engine.running.failure_of", None)
+    interrupts = Interrupts()
+    threading.Timer(0.2, interrupts.fire).start()
+    with pytest.raises(ExecutionFailed, match="given up"), interrupts.within():
+        list(database.open(SILENT).batches())
+
+
 def test_what_has_ended_is_not_broken_off(database: Database) -> None:
     interrupts = Interrupts()
     with interrupts.within():
