@@ -75,8 +75,15 @@ def _once(write: Callable[[pa.Array], pa.Array]) -> Callable[[pa.Array], pa.Arra
     return text
 
 
+def calendar(values: pa.Array) -> pa.Array:
+    """Dates and times; null for infinity and whatever else Arrow has no text for, but an excuse in angle brackets."""
+    texts = bare(values)
+    unsaid = pc.fill_null(pc.starts_with(texts, "<"), False)
+    return pc.if_else(unsaid, pa.scalar(None, TEXT), texts) if pc.any(unsaid).as_py() else texts
+
+
 def _instants(values: pa.Array) -> pa.Array:
-    instants = bare(pc.cast(values, pa.timestamp("us")))
+    instants = calendar(pc.cast(values, pa.timestamp("us")))
     whole = pc.replace_substring(instants, ".000000", "")
     return concatenated(pc.replace_substring(whole, " ", "T"), "Z")
 
@@ -115,7 +122,7 @@ _SHORT = _once(lambda values: pa.array(map(plain_decimal, values.to_pylist()), T
 NUMBERS_BARE: dict[Type, Encoder] = {
     Type.UUID: Encoder(bare, quoted=True),
     Type.STRING: Encoder(_escaped, quoted=True),
-    Type.DATE: Encoder(_once(bare), quoted=True),
+    Type.DATE: Encoder(_once(calendar), quoted=True),
     Type.TIMESTAMP: Encoder(_once(_instants), quoted=True),
     Type.BOOLEAN: Encoder(bare),
     Type.DECIMAL: Encoder(_decimals),

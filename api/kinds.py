@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from api.json_rows import NUMBERS_BARE, Encoder, bare
+from api.json_rows import NUMBERS_BARE, Encoder, bare, calendar
 from api.problems import Problem
 from catalog.model import Type
 
@@ -31,7 +31,7 @@ _KINDS = (
     (pa.types.is_floating, Kind("double", Encoder(_doubles))),
     (pa.types.is_date, Kind("date", NUMBERS_BARE[Type.DATE])),
     (pa.types.is_timestamp, Kind("timestamp", NUMBERS_BARE[Type.TIMESTAMP])),
-    (pa.types.is_time, Kind("time", Encoder(bare, quoted=True))),
+    (pa.types.is_time, Kind("time", Encoder(calendar, quoted=True))),
     (pa.types.is_string, STRING),
 )
 

@@ -139,6 +139,13 @@ def test_more_rows_than_an_answer_has(door: SqlDoor, end: str) -> None:
     assert client.post("/sql", json={"sql": "SELECT date FROM revisions LIMIT 5"}).json()["truncated"] is False
 
 
+def test_days_and_times_without_a_text_are_null(door: SqlDoor) -> None:
+    sql = """SELECT DATE 'infinity' AS a, DATE '-infinity' AS b, TIMESTAMPTZ 'infinity' AS c, DATE '294247-01-10' AS d,
+        TIME '24:00:00' AS e, DATE '9999-12-31' AS f UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL ORDER BY f"""
+    assert door.post(sql).json()["rows"] == [[*[None] * 5, "9999-12-31"], [None] * 6]
+    assert door.post(sql, headers={"Accept": CSV}).text == '"a","b","c","d","e","f"\r\n,,,,,9999-12-31\r\n,,,,,\r\n'
+
+
 @pytest.mark.parametrize("form", [PARQUET, CSV])
 def test_what_is_cut_off_is_told_of_a_large_answer_too(
     door: SqlDoor, monkeypatch: pytest.MonkeyPatch, form: str
