@@ -44,7 +44,7 @@ PROBLEMS: dict[str, Entry] = {
     "wrong_type": Entry(400, "Compare and call with values of the right type."),
     "invalid_literal": Entry(400, "Correct the value."),
     "invalid_page": Entry(400, "Start from the first page again."),
-    "numeric_overflow": Entry(400, "Ask for the average, or of fewer rows: the number has more digits than a decimal."),
+    "numeric_overflow": Entry(400, "Ask of fewer rows, also for an average: their sum has more digits than a decimal."),
     "not_supported": Entry(501, "Leave this part out; it is planned, but not built."),
     "limit_exceeded": Entry(400, "Ask for less; the limit can be set."),
     "unknown_entity": Entry(404, "Check the key."),
