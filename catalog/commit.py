@@ -32,6 +32,10 @@ WAIT_SECONDS_MIN = 0.01
 WAIT_SECONDS_MAX = 0.5
 RETRY_AFTER_SECONDS = 1
 EXIT_SECONDS_MAX = 5.0
+# Whoever posts without a pause comes back a moment after the answer. To wait so long for them, in lengths of the last
+# commit, makes one commit of two: for 64 crawlers.
+WINDOW_SHARE = 0.5
+WINDOW_SECONDS_MAX = 0.15
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -65,6 +69,26 @@ class _Waiting(Generic[B, R]):
     future: Future[Committed[R]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A commit waits for company until `ends`, an instant of the monotonic clock, but not for more than `batches`."""
+
+    batches: int = 0
+    ends: float = 0.0
+
+    @classmethod
+    def after(cls, batches: int, seconds: float) -> _Window:
+        """The one behind a commit that took so long, during and after which so many batches were there: as long as
+        others wait, more will come. One batch alone tells of nobody else."""
+        if batches < 2:
+            return cls()
+        return cls(batches, time.monotonic() + min(seconds * WINDOW_SHARE, WINDOW_SECONDS_MAX))
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self.ends - time.monotonic())
+
+
 class Committer(Generic[B, R]):
     """Owns the committing thread. A process that ends without `close` waits `EXIT_SECONDS_MAX` for it, not for ever.
 
@@ -92,6 +116,7 @@ class Committer(Generic[B, R]):
         self._waiting: deque[_Waiting[B, R]] = deque()
         self._changed = threading.Condition()
         self._closing = False
+        self._window = _Window()
         self._writers = ThreadPoolExecutor(writer_threads, thread_name_prefix="finlake-writer")
         # A daemon that is cut off inside DuckDB aborts the process, so the process waits for it a little as it ends.
         self._thread = threading.Thread(target=self._run, name="finlake-committer", daemon=True)
@@ -141,15 +166,19 @@ class Committer(Generic[B, R]):
 
     def _run(self) -> None:
         while group := self._next_group():
+            began = time.monotonic()
             self._settle(group)
             with self._changed:
                 self._pending_bytes -= sum(waiting.size_bytes for waiting in group)
+                self._window = _Window.after(len(group) + len(self._waiting), time.monotonic() - began)
 
     def _next_group(self) -> list[_Waiting[B, R]]:
-        """What waits, as soon as something does, up to a batch that must be alone; nothing once closed and empty."""
+        """What waits when the window has closed, up to a batch that must be alone; nothing once closed and empty."""
         group: list[_Waiting[B, R]] = []
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
+            window = self._window
+            self._changed.wait_for(lambda: len(self._waiting) >= window.batches or self._closing, window.seconds_left)
             while self._waiting and not (group and self._alone(self._waiting[0].batch)):
                 group.append(self._waiting.popleft())
                 if self._alone(group[-1].batch):

@@ -61,6 +61,42 @@ def test_a_shared_table_loses_a_commit_and_ours_does_not(lake: Lake) -> None:
     assert stored_ids(Snapshots(lake)) == ids("first", *(f"{n}-{k}" for k in range(5) for n in range(2)))
 
 
+def test_whoever_posts_without_a_pause_shares_commits(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of four waits for its answer before it posts again; the window is long enough for all of them."""
+    monkeypatch.setattr("catalog.commit.WINDOW_SHARE", 1_000.0)
+    monkeypatch.setattr("catalog.commit.WINDOW_SECONDS_MAX", 5.0)
+    groups: list[int] = []
+    started = threading.Barrier(4)
+
+    def prepare(snapshot: LakeSnapshot, batches: Sequence[str]) -> Prepared[str]:
+        groups.append(len(batches))
+        return append_names(snapshot, batches)
+
+    committer = open_committer(lake, prepare)
+
+    def post(name: str) -> None:
+        started.wait(10)
+        for number in range(4):
+            committer.submit(f"{name}-{number}", 1).result(60)
+
+    with ThreadPoolExecutor(4) as crawlers:
+        list(crawlers.map(post, "abcd"))
+    committer.close()
+    assert sum(groups) == 16
+    # The first may have found fewer waiting, and what was left over comes at the end.
+    assert groups.count(4) >= 2
+
+
+def test_nobody_else_is_waited_for_by_one_alone(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.commit.WINDOW_SHARE", 1_000_000.0)
+    monkeypatch.setattr("catalog.commit.WINDOW_SECONDS_MAX", 1_000_000.0)
+    committer = open_committer(lake)
+    for name in "abc":
+        assert committer.submit(name, 1).result(60).token
+    committer.close()
+    assert stored_ids(Snapshots(lake)) == ids(*"abc")
+
+
 def test_waiting_batches_share_one_commit(lake: Lake) -> None:
     gate, entered = threading.Event(), threading.Event()
     groups: list[list[str]] = []
