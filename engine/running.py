@@ -72,18 +72,16 @@ class Running:
         self._deadlines = deadlines
         self._deadline = deadlines.within((time_ms_max - spent_ms) / 1000, self._expire)
         self._interrupts = current_interrupts()
+        self._reader: pa.RecordBatchReader | None = None
         try:
             self._interrupts.add(self._break_off)
             with self._watched():
                 running = cursor.execute(statement.sql, dict(statement.parameters))
-                self._reader: pa.RecordBatchReader = running.to_arrow_reader(BATCH_ROWS)
+                self._reader = running.to_arrow_reader(BATCH_ROWS)
+            self.schema: pa.Schema = self._reader.schema
         except BaseException:
             self.close()
             raise
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self._reader.schema
 
     @property
     def spent_ms(self) -> float:
@@ -99,9 +97,11 @@ class Running:
             self.close()
 
     def _next(self) -> pa.RecordBatch | None:
+        if (reader := self._reader) is None:
+            raise ExecutionFailed("The statement was closed.")
         with self._watched():
             try:
-                return self._reader.read_next_batch()
+                return reader.read_next_batch()
             except StopIteration:
                 return None
 
@@ -109,6 +109,8 @@ class Running:
         self._is_closed = True
         self._deadline.cancel()
         self._interrupts.remove(self._break_off)
+        # It holds what the database has sorted; where an error was raised, this object may live on until garbage goes.
+        self._reader = None
         with suppress(duckdb.Error):
             self._cursor.close()
 
