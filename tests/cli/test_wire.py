@@ -64,7 +64,7 @@ class NumpyScalar:
         self.item = lambda: plain
 
     @override
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self._text
 
 
