@@ -105,9 +105,7 @@ def open_services(
         DatabaseSettings(lake.data_dir, settings.engine_threads, settings.engine_memory, limits.query_time_ms_max)
     )
     points = Database(
-        DatabaseSettings(
-            lake.data_dir, 1, settings.points_memory, limits.query_time_ms_max, keeps_order=True, prefetches=True
-        )
+        DatabaseSettings(lake.data_dir, 1, settings.points_memory, limits.query_time_ms_max, keeps_order=True)
     )
     # Its own, so that what an analyst asks for takes no memory from the others.
     sql_database = Database(

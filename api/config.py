@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         default="256MB", description="Memory that all queries of all workers together may hold, as DuckDB writes it."
     )
     points_memory: str = Field(
-        default="64MB", description="Memory that queries over few rows may hold beside it; all workers together."
+        default="128MB", description="Memory that queries over few rows may hold beside it; all workers together."
     )
     sql_memory: str = Field(
         default="256MB", description="Memory that all queries of `/sql` together may hold, beside that of the others."

@@ -42,9 +42,7 @@ ENGINE = f"duckdb {duckdb.__version__}"
 class DatabaseSettings:
     """`memory` as DuckDB writes it. Queries may open files below `data_dir` and nothing else.
 
-    With `keeps_order`, rows that nothing sorts come in the order of the files and of the rows in them. With
-    `prefetches`, columns of row groups are read whole, and stay in memory while there is room: else the headers of
-    pages are read byte by byte, 340 system calls for one series, which counts only where few rows are read.
+    With `keeps_order`, rows that nothing sorts come in the order of the files and of the rows in them.
     """
 
     data_dir: Path
@@ -52,7 +50,6 @@ class DatabaseSettings:
     memory: str
     query_time_ms_max: int
     keeps_order: bool = False
-    prefetches: bool = False
 
 
 class Database:
@@ -75,7 +72,6 @@ class Database:
             f"SET temp_directory = '{_quoted(temporary)}'",
             f"SET max_temp_directory_size = '{TEMPORARY_MAX}'",
             "SET GLOBAL parquet_metadata_cache = true",
-            f"SET GLOBAL prefetch_all_parquet_files = {settings.prefetches}",
             f"SET GLOBAL preserve_insertion_order = {settings.keeps_order}",
             f"SET GLOBAL dynamic_or_filter_threshold = {JOINED_VALUES_MAX}",
             f"SET allowed_directories = ['{_quoted(settings.data_dir.resolve())}']",
