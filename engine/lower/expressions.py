@@ -15,7 +15,6 @@ from typing import Any, assert_never
 from sqlglot import exp
 
 from catalog.model import Type
-from catalog.scan import ScanFiles
 from catalog.schemas import SQL_TYPES
 from engine.lower.templates import LISTED_ITEMS_MAX, Bound, Source
 from engine.lower.trees import call, column, select_of
@@ -45,18 +44,16 @@ class Parameters:
             self._places.setdefault(id(constant), place)
 
     @property
-    def files(self) -> ScanFiles:
-        """Those that are bound."""
+    def bound(self) -> Bound:
+        """Raises LookupError where nothing is bound yet."""
         if self._bound is None:
             raise LookupError("Nothing is bound yet.")
-        return self._bound.files
+        return self._bound
 
     def add(self, source: Source) -> exp.Placeholder:
         """What a source makes of what is bound."""
-        if self._bound is None:
-            raise LookupError("Nothing is bound yet.")
         way = self._way
-        return self._add(source(self._bound), lambda bound: source(way(bound)))
+        return self._add(source(self.bound), lambda bound: source(way(bound)))
 
     def add_constant(self, constant: Literal | In, read: Callable[[Any], Any]) -> exp.Placeholder:
         """What `read` makes of a constant of the plan, or of another plan's in the same place."""
@@ -65,9 +62,7 @@ class Parameters:
 
     def related(self, node: Related) -> str:
         """The name of the common table expression that has the rows of a condition on related rows."""
-        if self._bound is None:
-            raise LookupError("Nothing is bound yet.")
-        return related_name([each for each, _ in self._bound.plan.related].index(node))
+        return related_name([each for each, _ in self.bound.plan.related].index(node))
 
     def add_value(self, value: Any) -> exp.Placeholder:
         """A value that comes from no plan."""

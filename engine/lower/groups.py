@@ -26,7 +26,7 @@ _SUM_MAX = f"{'9' * (DECIMAL_PRECISION - DECIMAL_SCALE)}.{'9' * DECIMAL_SCALE}"
 
 def kept_rows(select: exp.Select, plan: Plan, parameters: Parameters) -> exp.Select:
     """Without deleted rows, and with the conditions that hold for rows once revisions are chosen."""
-    if parameters.files.may_hold_deleted:
+    if parameters.bound.files.may_hold_deleted:
         select = select.where(exp.Not(this=column(DELETED)), copy=False)
     if plan.where != TRUE:
         select = select.where(condition(plan.where, parameters), copy=False)

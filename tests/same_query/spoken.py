@@ -110,10 +110,9 @@ def _spelt(expr: Expr, entity: EntityType, heads: tuple[str, ...]) -> Expr | Non
             inner = _spelt(rows.where, entity.to(way), (variable,))
             path = "/".join((*heads, way.name))
             return None if inner is None else Field(f"{path}/any({variable}:{text_of(inner)})")
-        case Call(name, args):
-            own = f"{NAMESPACE}.{name}" if name in OWN_FUNCTIONS else name
-            return Call(own, tuple(_spelt(arg, entity, heads) for arg in args))
-        case And(args) | Or(args):
+        case Call(name) if name in OWN_FUNCTIONS:
+            return _spelt(replace(expr, name=f"{NAMESPACE}.{name}"), entity, heads)
+        case And(args) | Or(args) | Call(args=args):
             spelt = [_spelt(arg, entity, heads) for arg in args]
             return None if None in spelt else replace(expr, args=tuple(spelt))
         case Not(arg) if not any(_leads_to_one(node, entity) for node in relations_in(arg)):
