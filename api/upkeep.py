@@ -26,6 +26,7 @@ KEEPING_LOCK_FILE = "keeping.lock"
 ROUND_SECONDS = 1.0
 BACK_OFF_SECONDS_MAX = 60.0
 
+# A pass says with True that there may be more to do at once.
 Pass = Callable[[], object]
 
 
@@ -49,8 +50,8 @@ class Upkeep:
     """Owns a thread: every `round_seconds` it runs the passes in their order, until it is closed; where a lock file is
     given, as long as no other process holds it.
 
-    Rounds go by time alone: then they see what any process has committed. Whatever a pass raises is logged, and the
-    next round then waits longer.
+    Rounds go by time alone, or one upon the other while there is more to do: then they see what any process has
+    committed. Whatever a pass raises is logged, and the next round then waits longer.
     """
 
     def __init__(
@@ -87,24 +88,27 @@ class Upkeep:
     def _run(self) -> None:
         wait = self._round_seconds
         while not self._closing.wait(wait):
-            wait = self._round_seconds if self._round() else min(wait * 2, BACK_OFF_SECONDS_MAX)
+            found = self._round()
+            if None in found:
+                wait = min(max(wait, self._round_seconds) * 2, BACK_OFF_SECONDS_MAX)
+            else:
+                wait = 0.0 if any(more is True for more in found) else self._round_seconds
 
-    def _round(self) -> bool:
-        """Whether every pass went well."""
+    def _round(self) -> list[object]:
+        """What each pass said; None where something went wrong."""
         try:
             with owned(self._lock_path, wait=False) if self._lock_path else nullcontext(enter_result=True) as mine:
-                went_well = [self._went_well(each) for each in self._passes if mine]
-                return all(went_well)
+                return [self._run_pass(each) for each in self._passes if mine]
         except CatalogError as error:
             log.exception("maintenance_failed", exc_info=error)
-            return False
+            return [None]
 
-    def _went_well(self, work: Callable[[], object]) -> bool:
+    def _run_pass(self, work: Pass) -> object:
         if self._closing.is_set():
-            return True
+            return False
         try:
-            work()
+            found = work()
         except Exception as error:
             log.exception("maintenance_failed", exc_info=error)
-            return False
-        return True
+            return None
+        return False if found is None else found

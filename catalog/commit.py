@@ -44,11 +44,13 @@ R = TypeVar("R")
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[R]):
     """What batches come to on one snapshot: the rows to append by table, one outcome a batch, and what to put on
-    record of those that were not on record before."""
+    record of those that were not on record before. `landed` is called once all of it is committed upon that snapshot.
+    """
 
     rows: Mapping[str, pa.Table]
     outcomes: Sequence[R]
     records: Sequence[BatchRecord] = ()
+    landed: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,4 +222,5 @@ class Committer(Generic[B, R]):
             self._batches.record(connection, prepared.records, token)
 
         token = append_rows(self._lake, snapshot, prepared.rows, self._writers, record)
+        prepared.landed()
         return token, prepared.outcomes

@@ -41,7 +41,7 @@ class Merging:
     """What a merge needs of the engine: the surviving rows of a task, sorted as the table is, and whether written files
     hold just their keys."""
 
-    rows: Callable[[MergeTask], Iterator[pa.RecordBatch]]
+    rows: Callable[[MergeTask], Iterator[pa.Table]]
     agrees: Callable[[MergeTask, tuple[str, ...]], bool]
 
 
@@ -133,8 +133,8 @@ def _write(lake: Lake, task: MergeTask, merging: Merging, recent: dt.date | None
     whole, history = (SortedFiles(task.table, target, BASE_FILE_ROWS_MAX) for _ in range(2))
     cut = task.table.axis if task.level == BASE_LEVEL else None
     try:
-        for batch in merging.rows(task):
-            rows = _as_stored(batch, task.table)
+        for merged_rows in merging.rows(task):
+            rows = _as_stored(merged_rows, task.table)
             if cut is not None and recent is not None:
                 old = pc.less(rows.column(cut), pa.scalar(recent))
                 history.add(rows.filter(old))
@@ -163,8 +163,7 @@ def _check(agrees: bool) -> None:
         raise StorageDamaged("A merge did not write what it read; it was not committed.")
 
 
-def _as_stored(batch: pa.RecordBatch, table: Table) -> pa.Table:
-    rows = pa.Table.from_batches([batch])
+def _as_stored(rows: pa.Table, table: Table) -> pa.Table:
     return rows.select([column.name for column in table.columns]).cast(arrow_schema(table))
 
 

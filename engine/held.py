@@ -2,13 +2,14 @@
 revision, and a revision from a correction, mostly no file need be read then.
 
 A point stays on file as long as its series lives. So what is held only grows, by the rows of the files that have come
-since it was brought up to date, whoever wrote them; a series that was deleted meanwhile is read anew.
+since it was brought up to date, whoever wrote them; a series that was deleted meanwhile is read anew. Rows that the
+holder itself has committed need not be read again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from catalog.entries import FileEntry
 from catalog.model import DATA_POINTS
 from catalog.scan import ScanFiles, ScanRequest, prune, scan_files
 from catalog.snapshot import LakeSnapshot
+from engine import keys
 from engine.errors import ExecutionFailed
 from engine.execute import JOINED_VALUES_MAX, Database
 from engine.lower import Statement
@@ -93,6 +95,15 @@ class HeldPoints:
         for id_ in missing:
             self._asked[id_] = self._asked.get(id_, True)
         return {**found, **self._first_read(snapshot, again)} if again else found
+
+    def take_own(self, snapshot: LakeSnapshot, rows: pa.Table) -> None:
+        """Take in rows that were committed upon a snapshot, as its next sequence: `series_id`, `date` and
+        `revision_date`, in any order. Where rows of that snapshot would be news too, all is left to be read."""
+        if self._through != snapshot.tables[DATA_POINTS.name].sequence or not rows.num_rows:
+            return
+        for id_, more in _by_series(rows, self._held):
+            self._hold(id_, self._held[id_].with_more(more))
+        self._through += 1
 
     def _first_read(self, snapshot: LakeSnapshot, series: Sequence[str]) -> Mapping[str, SeriesPoints]:
         try:
@@ -167,10 +178,25 @@ def _newer(files: Iterable[FileEntry], through: int) -> Iterator[FileEntry]:
             yield file
 
 
+def _by_series(rows: pa.Table, wanted: Container[str]) -> Iterator[tuple[str, SeriesPoints]]:
+    """The points of rows, for each of the wanted series that has some."""
+    series = rows.column("series_id").dictionary_encode()
+    codes = keys.codes(series)
+    plain = pa.table({"code": codes, "date": rows.column("date"), "revision_date": rows.column("revision_date")})
+    found = plain.group_by("code", use_threads=False).aggregate([("date", "distinct"), ("revision_date", "max")])
+    days = found.column("date_distinct").combine_chunks()
+    ids = series.chunk(0).dictionary
+    for at, row in enumerate(found.select(["code", "revision_date_max"]).to_pylist()):
+        if (id_ := ids[row["code"]].as_py()) in wanted:
+            yield id_, SeriesPoints(_copied(days[at].values), row["revision_date_max"])
+
+
 def _by_place(found: pa.Table) -> Iterator[tuple[int, SeriesPoints]]:
     days = found.column("days").combine_chunks()
     for at, row in enumerate(found.select(["place", "last_revision"]).to_pylist()):
-        own = days[at].values
-        # A copy: what is held of one series must not keep the memory of all others that were read with it.
-        own = own.take(pa.arange(0, len(own)))
-        yield row["place"], SeriesPoints(own, row["last_revision"])
+        yield row["place"], SeriesPoints(_copied(days[at].values), row["last_revision"])
+
+
+def _copied(days: pa.Array) -> pa.Array:
+    """What is held of one series must not keep the memory of all others that were read with it."""
+    return days.take(pa.arange(0, len(days)))

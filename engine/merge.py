@@ -16,26 +16,13 @@ import pyarrow as pa
 
 from catalog.debt import MergeTask
 from catalog.maintenance import Merging
-from catalog.model import BASE_LEVEL, FIRST_REVISION, SUPERSEDED, Table
+from catalog.model import Table
 from engine.execute import Database
 from engine.lower import Statement
 from engine.stored import alive, alive_parameters, effective, effective_parameters
+from engine.survivors import survivors
 
-_MERGED = """
-WITH alive AS ({alive}),
-kept AS (
-    SELECT * REPLACE ({kept})
-    FROM alive
-    WINDOW same AS (PARTITION BY {row_key} ORDER BY seq DESC ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
-    QUALIFY row_number() OVER same = 1
-)
-SELECT * REPLACE ({renewed})
-FROM kept
-ORDER BY {sort}
-"""
-
-_SUPERSEDED = "lead({revision}) OVER (PARTITION BY {key} ORDER BY {revision})"
-_FIRST = "first_value({revision}) OVER (PARTITION BY {key} ORDER BY {revision})"
+_SORTED = "SELECT * FROM ({alive}) ORDER BY {row_key}, seq"
 
 _BEFORE = "SELECT DISTINCT hash({row_key}) AS hashed FROM ({alive})"
 _AFTER = "SELECT hash({row_key}) AS hashed FROM read_parquet($files, hive_partitioning = false)"
@@ -50,9 +37,10 @@ class KeyChecksum:
     checksum: int | None
 
 
-def merged(database: Database, task: MergeTask) -> Iterator[pa.RecordBatch]:
+def merged(database: Database, task: MergeTask) -> Iterator[pa.Table]:
     """The rows that replace those of a task's files, as the table sorts them."""
-    return database.stream(_statement(_merged_sql(task), task))
+    sql = _SORTED.format(alive=_alive(task), row_key=_names(task.table.row_key))
+    return survivors(database.stream(_statement(sql, task)), task.table, task.level)
 
 
 def keys_before(database: Database, task: MergeTask) -> KeyChecksum:
@@ -76,28 +64,6 @@ def merging_of(database: Database) -> Merging:
         return keys_before(database, task) == keys_after(database, task.table, paths)
 
     return Merging(lambda task: merged(database, task), agrees)
-
-
-def _merged_sql(task: MergeTask) -> str:
-    table = task.table
-    return _MERGED.format(
-        alive=_alive(task),
-        kept="min(created_at) OVER same AS created_at" if table.revision else "created_at AS created_at",
-        row_key=_names(table.row_key),
-        renewed=", ".join(f"{made} AS {name}" for name, made in _renewed(task).items()),
-        sort=_names(table.sort),
-    )
-
-
-def _renewed(task: MergeTask) -> dict[str, str]:
-    """The columns that a merge sets."""
-    table, level = task.table, {"level": str(task.level)}
-    if table.revision is None:
-        return level
-    if task.level < BASE_LEVEL:
-        return {SUPERSEDED: "NULL", FIRST_REVISION: "NULL"} | level
-    names = {"revision": table.revision, "key": _names(table.key)}
-    return {SUPERSEDED: _SUPERSEDED.format(**names), FIRST_REVISION: _FIRST.format(**names)} | level
 
 
 def _alive(task: MergeTask) -> str:

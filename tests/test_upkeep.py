@@ -90,6 +90,21 @@ def test_the_thread_survives_what_a_pass_raises_and_stops_at_once(tmp_path: Path
     assert calls.count("bad") == calls.count("good")
 
 
+def test_rounds_follow_one_another_while_there_is_more_to_do() -> None:
+    ran: list[float] = []
+
+    def work() -> bool:
+        ran.append(time.monotonic())
+        return len(ran) < 50
+
+    upkeep = Upkeep((work,), round_seconds=0.2)
+    upkeep.start()
+    until(lambda: len(ran) == 51)
+    upkeep.close()
+    assert ran[49] - ran[0] < 0.2 * 48, "none of these rounds waited"
+    assert ran[50] - ran[49] >= 0.2, "but the one after the last piece of work"
+
+
 def test_of_several_processes_one_works(tmp_path: Path) -> None:
     looked, worked = threading.Event(), threading.Event()
     lock = tmp_path / LOCK_FILE

@@ -56,8 +56,10 @@ class Preparer:
         self._clock = clock
         self._sources = Registry(SOURCES)
         self._series = Registry(SERIES)
+        self._own: tuple[LakeSnapshot, pa.Table] | None = None
 
     def __call__(self, snapshot: LakeSnapshot, batches: Sequence[Batch]) -> Prepared[Outcome]:
+        self._take_own()
         earlier = self._batches.find([batch.delivery.id for batch in batches if batch.delivery.fingerprint])
         now = self._clock()
         changes = self._changes(snapshot)
@@ -79,7 +81,16 @@ class Preparer:
             told[position] if position in told else Outcome(earlier=known[batch.delivery.id])
             for position, batch in enumerate(batches)
         ]
-        return Prepared(stored, outcomes, tuple(records.values()))
+        return Prepared(stored, outcomes, tuple(records.values()), partial(self._landed, snapshot, rows))
+
+    def _landed(self, snapshot: LakeSnapshot, rows: Mapping[str, pa.Table]) -> None:
+        """Only a note: whatever went wrong here would be told of what is stored."""
+        self._own = (snapshot, rows[DATA_POINTS.name]) if DATA_POINTS.name in rows else None
+
+    def _take_own(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            self._held.take_own(*own)
 
     def _changes(self, snapshot: LakeSnapshot) -> Changes:
         sources = self._sources.at(snapshot.tables[SOURCES.name])

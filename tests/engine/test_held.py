@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from api.problems import Problem
 from api.writing import Verdicts
 from catalog.identity import series_id
+from catalog.scan import ScanFiles
 from catalog.snapshot import LakeSnapshot
 from engine.errors import ExecutionFailed
 from engine.held import SERIES_OVERHEAD, HeldPoints, SeriesPoints
@@ -99,6 +100,60 @@ def test_what_is_held_is_what_is_on_file(tmp_path: Path, seed: int) -> None:
             assert set(found) <= set(asked)
             from_memory += len(found)
     assert from_memory > 30
+
+
+class Watched(HeldPoints):
+    """Counts the rows that were read to bring it up to date."""
+
+    made: ClassVar[list[Watched]] = []
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.rows_read = 0
+        self.made.append(self)
+
+    def _read(self, files: ScanFiles, series: Sequence[str], through: int | None = None) -> Mapping[str, SeriesPoints]:
+        self.rows_read += files.rows if through is not None else 0
+        return super()._read(files, series, through)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Watched]:
+    """What the writer that was opened last holds."""
+    monkeypatch.setattr("api.ingest.prepare.HeldPoints", Watched)
+    return lambda: Watched.made[-1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_the_writer_has_taken_from_its_own_commits_is_on_file(
+    tmp_path: Path, watched: Callable[[], Watched], seed: int
+) -> None:
+    chance, from_memory = random.Random(seed), 0
+    with warehouse(tmp_path) as other, warehouse(tmp_path) as lake:
+        held = watched()
+        for _ in range(30):
+            for _ in range(chance.randrange(3)):
+                one_step(lake, other, chance)
+            post(lake, chance)
+            # The writer looks at what it has committed when the next post comes.
+            lake.services.committer._prepare._take_own()
+            snapshot = lake.engine.snapshots.current()
+            found, expected = told(held.of(snapshot, IDS)), on_file(snapshot)
+            assert found == {id_: expected[id_] for id_ in found}
+            from_memory += len(found)
+    assert from_memory > 30
+
+
+def test_own_commits_are_not_read_again(tmp_path: Path, watched: Callable[[], Watched]) -> None:
+    with warehouse(tmp_path) as other, warehouse(tmp_path) as lake:
+        for seed in range(6):
+            post(lake, random.Random(seed), 100)
+        assert watched().points > 0
+        assert watched().rows_read == 0
+        post(other, random.Random(7), 1)
+        for seed in range(2):
+            post(lake, random.Random(seed), 1)
+        assert watched().rows_read == 1, "what another process wrote is"
 
 
 def test_a_series_is_held_from_the_second_time_on(tmp_path: Path) -> None:
