@@ -59,8 +59,9 @@ def ends_run(*columns: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def last_of_each(key: pa.ChunkedArray) -> pa.ChunkedArray:
     """The positions of the last row of each key, ascending."""
-    placed = pa.table({"key": key, "position": pa.array(range(len(key)), pa.int64())})
-    last = placed.group_by("key").aggregate([("position", "max")]).column("position_max")
+    placed = pa.table({"key": key, "position": pa.arange(0, len(key))})
+    # Here as elsewhere on the writer's way: a pool of threads costs more than it saves, and more yet beside others.
+    last = placed.group_by("key", use_threads=False).aggregate([("position", "max")]).column("position_max")
     return last.take(pc.sort_indices(last))
 
 

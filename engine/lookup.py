@@ -114,7 +114,7 @@ class Lookup:
     def _of_held(self, wanted: pa.Table, held: Mapping[str, SeriesPoints]) -> Known:
         """`wanted` are series that all are held."""
         known = [held[id_] for id_ in wanted.column("series_id").to_pylist()]
-        first = self._points.group_by("code").aggregate([("revision_date", "min")])
+        first = self._points.group_by("code", use_threads=False).aggregate([("revision_date", "min")])
         place = pc.index_in(wanted.column("code"), value_set=first.column("code"))
         stated = first.column("revision_date_min").take(place)
         last = pa.array([points.last_revision for points in known], pa.date32())

@@ -263,7 +263,7 @@ def _has_other_revisions(ordered: pa.Table, known: Known) -> pa.Array:
     stored = pc.is_in(point, value_set=known.points)
     if not pc.any(keys.equals_previous(point), min_count=0).as_py():
         return stored
-    first = ordered.append_column("point", point).group_by("point").aggregate([("ordinal", "min")])
+    first = ordered.append_column("point", point).group_by("point", use_threads=False).aggregate([("ordinal", "min")])
     return pc.or_(stored, pc.invert(pc.is_in(ordered.column("ordinal"), value_set=first.column("ordinal_min"))))
 
 
@@ -271,6 +271,7 @@ def _count(points: pa.Table, verdicts: pa.ChunkedArray | None, counts: list[dict
     """Add to the counts by batch; points without a verdict are unchanged."""
     if verdicts is None:
         verdicts = pa.repeat(pa.scalar(VERDICTS.index(Verdict.UNCHANGED)), points.num_rows)
-    told = pa.table({"batch": points.column("batch"), "verdict": verdicts})
-    for row in told.group_by(["batch", "verdict"]).aggregate([([], "count_all")]).to_pylist():
-        counts[row["batch"]][VERDICTS[row["verdict"]]] += row["count_all"]
+    told = pc.add(pc.multiply(points.column("batch").cast(pa.int64()), len(VERDICTS)), verdicts)
+    for each in pc.value_counts(told).to_pylist():
+        batch, verdict = divmod(each["values"], len(VERDICTS))
+        counts[batch][VERDICTS[verdict]] += each["counts"]

@@ -93,7 +93,7 @@ def shared(points: pa.Table, seen: pa.Table) -> bool:
     """Whether several batches have points of one series of which vintages were seen: what the first of them closes, the
     next must know."""
     touched = points.filter(pc.is_in(points.column("code"), value_set=seen.column("code")))
-    batches = touched.group_by(["code", "batch"]).aggregate([])
+    batches = touched.group_by(["code", "batch"], use_threads=False).aggregate([])
     return batches.num_rows > pc.count_distinct(batches.column("code")).as_py()
 
 

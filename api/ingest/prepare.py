@@ -261,7 +261,7 @@ def _vintage_rows(incoming: Incoming, points_sequence: int, now: dt.datetime) ->
         pc.is_valid(incoming.points.column("revision_date"))
     )
     plain = stated.set_column(0, "series_id", stated.column("series_id").cast(pa.string()))
-    shown = plain.group_by(["series_id", "revision_date"]).aggregate([])
+    shown = plain.group_by(["series_id", "revision_date"], use_threads=False).aggregate([])
     fresh = shown.join(incoming.seen.drop_columns("code"), ["series_id", "revision_date"], join_type="left anti")
     sequence = pa.repeat(pa.scalar(points_sequence, pa.int64()), fresh.num_rows)
     return _with_bookkeeping(fresh.append_column("points_sequence", sequence), VINTAGES, now)
