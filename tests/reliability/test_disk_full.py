@@ -62,11 +62,11 @@ def test_maintenance_that_finds_no_space_for_its_lock(tmp_path: Path, monkeypatc
     worked, refused = threading.Event(), threading.Event()
 
     class Told(Upkeep):
-        def _round(self) -> bool:
-            went_well = super()._round()
-            if not went_well:
+        def _round(self) -> list[object]:
+            found = super()._round()
+            if None in found:
                 refused.set()
-            return went_well
+            return found
 
     upkeep = Told((worked.set,), tmp_path / UPKEEP_LOCK_FILE, round_seconds=0.01)
     with monkeypatch.context() as patch:
