@@ -99,6 +99,10 @@ class Merges:
             raise errors[-1]
         return True
 
+    def in_a_hurry(self) -> bool:
+        """The same; whether there was something, and so much waits still that the next pass should begin at once."""
+        return self() and not self._rest_share()
+
     def stop(self) -> None:
         """Break off the merge that runs, from another thread; its output is removed."""
         self._stopping.set()
@@ -133,11 +137,12 @@ class Merges:
         """Look again at what came meanwhile, and rest. Raises Stopping."""
         self._watch.look()
         spent = self._monotonic() - self._part_began
-        if self._stopping.wait(
-            spent * rest_share(self._watch.figures.partition_files_max, self._limits.debt_files_max)
-        ):
+        if self._stopping.wait(spent * self._rest_share()):
             raise Stopping
         self._part_began = self._monotonic()
+
+    def _rest_share(self) -> float:
+        return rest_share(self._watch.figures.partition_files_max, self._limits.debt_files_max)
 
     def _tell(self, merged: tuple[Merged, ...], seconds: float) -> None:
         done = [each for each in merged if not each.outdated]
