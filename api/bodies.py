@@ -1,12 +1,25 @@
-"""Request bodies, read no further than a limit."""
+"""Request bodies: what they are declared as, and their bytes, read no further than a limit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from api.problems import Problem
+
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
+
+
+def media_type(headers: Headers, default: str = "") -> str:
+    """What a body is declared as, in lower case. Raises Problem `unsupported_media_type` where it is in no UTF-8."""
+    declared, *parameters = (part.strip().lower() for part in headers.get("content-type", default).split(";"))
+    for name, _, value in (parameter.partition("=") for parameter in parameters):
+        charset = value.strip('"')
+        if name == "charset" and charset not in _CHARSETS:
+            raise Problem("unsupported_media_type", f"The body's charset is {charset[:40]!r}.", "Send it in UTF-8.")
+    return declared
 
 
 async def read_body(request: Request, bytes_max: int, limit: str, count: Callable[[int], None] | None = None) -> bytes:

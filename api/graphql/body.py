@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 from starlette.requests import Request as HttpRequest
 
-from api.bodies import read_body
+from api.bodies import media_type, read_body
 from api.limits import Limits
 from api.problems import Problem
 from api.reading import Stopwatch
@@ -33,7 +33,8 @@ async def read_operation(http: HttpRequest, limits: Limits, stopwatch: Stopwatch
     if http.method == "POST":
         if http.query_params:
             raise _unknown("parameter", next(iter(http.query_params)), "Send everything in the body.")
-        _check_content_type(http)
+        if media_type(http.headers) != "application/json":
+            raise Problem("unsupported_media_type", "The body is not declared as JSON.", "Send application/json.")
         content = await read_body(http, limits.graphql_body_bytes_max, "graphql_body_bytes_max")
         with stopwatch.measure("decode"):
             operation = _operation(_object(_parsed(content, "The body")))
@@ -41,13 +42,6 @@ async def read_operation(http: HttpRequest, limits: Limits, stopwatch: Stopwatch
         operation = _operation(_from_query_string(http, limits))
     _check_lists(operation.variables, limits.graphql_upsert_rows_max)
     return operation
-
-
-def _check_content_type(http: HttpRequest) -> None:
-    media_type, *parameters = (part.strip().lower() for part in http.headers.get("content-type", "").split(";"))
-    charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
-    if media_type != "application/json" or any(charset not in ("utf-8", "utf8") for charset in charsets):
-        raise Problem("unsupported_media_type", "The body is not declared as JSON in UTF-8.")
 
 
 def _from_query_string(http: HttpRequest, limits: Limits) -> Mapping[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.message import Message
 from enum import Enum
 
 from starlette.datastructures import Headers
 
+from api.bodies import media_type
 from api.problems import Problem
 
 
@@ -31,7 +31,6 @@ class Packing(Enum):
 
 FORMATS: dict[str, Format] = {each.value: each for each in Format} | {"application/jsonl": Format.NDJSON}
 _PACKINGS = {each.value: each for each in Packing} | {"": Packing.NONE, "x-gzip": Packing.GZIP}
-_CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def body_kind(headers: Headers, source: str | None) -> BodyKind:
 
     Raises Problem `unsupported_media_type`, and `invalid_parameter` where a JSON body comes with a `source` beside it.
     """
-    kind = BodyKind(_format(headers.get("content-type", Format.JSON.value)), _packing(headers), source)
+    kind = BodyKind(_format(headers), _packing(headers), source)
     if source is not None and kind.format is Format.JSON:
         raise Problem("invalid_parameter", "The parameter source is not for JSON.", "Name the source in the document.")
     return kind
@@ -61,17 +60,12 @@ def check_json(headers: Headers) -> None:
         raise Problem("unsupported_media_type", f"Only {Format.JSON.value} is taken here, and not packed.")
 
 
-def _format(content_type: str) -> Format:
-    header = Message()
-    header["Content-Type"] = content_type
-    # What cannot be read as a media type is text/plain to the parser, which is none of ours either.
-    kind = FORMATS.get(header.get_content_type())
+def _format(headers: Headers) -> Format:
+    declared = media_type(headers, Format.JSON.value)
+    kind = FORMATS.get(declared)
     if kind is None:
         hint = f"Send one of: {', '.join(FORMATS)}."
-        raise Problem("unsupported_media_type", f"The body is {content_type[:80]!r}.", hint)
-    charset = header.get_content_charset("utf-8")
-    if charset not in _CHARSETS:
-        raise Problem("unsupported_media_type", f"The body's charset is {charset[:40]!r}.", "Send it in UTF-8.")
+        raise Problem("unsupported_media_type", f"The body is {declared[:80]!r}.", hint)
     return kind
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from starlette.requests import Request
 
-from api.bodies import read_body
+from api.bodies import media_type, read_body
 from api.limits import Limits
 from api.parameters import check_names
 from api.problems import Problem
@@ -46,9 +46,12 @@ class SqlRequest:
 async def read_request(http: Request, limits: Limits) -> SqlRequest:
     """The question of a request. Raises Problem for everything that is none."""
     check_names(http.query_params.multi_items(), NAMES)
-    media_type = _media_type(http)
+    declared = media_type(http.headers)
+    if declared not in (JSON, *TEXTS):
+        hint = f"Send {JSON}, or the SQL alone as {' or '.join(TEXTS)}, in UTF-8."
+        raise Problem("unsupported_media_type", "The body is not declared as JSON or SQL.", hint)
     content = await read_body(http, limits.sql_body_bytes_max, "sql_body_bytes_max")
-    body = _json(content) if media_type == JSON else _Body(_utf8(content))
+    body = _json(content) if declared == JSON else _Body(_utf8(content))
     named = http.query_params
     days = {_day(day) for day in (body.asOf, named.get("asOf")) if day is not None}
     if len(days) > 1:
@@ -64,15 +67,6 @@ async def read_request(http: Request, limits: Limits) -> SqlRequest:
         body.sql, _values(body.parameters), bounds, limits.sql_rows_max, days.pop() if days else None
     )
     return SqlRequest(question, tuple(token for token in (body.snapshot, named.get("snapshot")) if token is not None))
-
-
-def _media_type(http: Request) -> str:
-    media_type, *parameters = (part.strip().lower() for part in http.headers.get("content-type", "").split(";"))
-    charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
-    if media_type not in (JSON, *TEXTS) or any(charset not in ("utf-8", "utf8") for charset in charsets):
-        hint = f"Send {JSON}, or the SQL alone as {' or '.join(TEXTS)}, in UTF-8."
-        raise Problem("unsupported_media_type", "The body is not declared as JSON or SQL.", hint)
-    return media_type
 
 
 def _json(content: bytes) -> _Body:
