@@ -17,7 +17,8 @@ from benchmarks.report import Line
 NOTE = f"""The lake of 20,000,000 rows. ROAPI and PostGraphile 4 over PostgreSQL hold the same rows and are asked over
 HTTP; bare DuckDB is asked in the process that measures, over one sorted file (by a window) or over the lake's own base
 files. Single series: {REPEATS} different questions after {WARM_UP} others to warm up, all parties asked in turn, one
-connection each; the first answers of all parties were compared row by row."""
+connection each, finlake's second door other ones than its first; the first answers of all parties were compared row by
+row."""
 
 _WITH_PEERS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "one": one_series,
