@@ -78,6 +78,7 @@ class Merges:
         self._database: Database | None = None
         self._stopping = threading.Event()
         self._part_began = 0.0
+        self._has_merged = False
 
     def __call__(self) -> bool:
         """Run what is due, the greatest debt first; whether anything was.
@@ -100,8 +101,10 @@ class Merges:
         return True
 
     def in_a_hurry(self) -> bool:
-        """The same; whether there was something, and so much waits still that the next pass should begin at once."""
-        return self() and not self._rest_share()
+        """The same; whether something was merged, and so much waits still that the next pass should begin at once."""
+        self._has_merged = False
+        self()
+        return self._has_merged and not self._rest_share()
 
     def stop(self) -> None:
         """Break off the merge that runs, from another thread; its output is removed."""
@@ -146,6 +149,7 @@ class Merges:
 
     def _tell(self, merged: tuple[Merged, ...], seconds: float) -> None:
         done = [each for each in merged if not each.outdated]
+        self._has_merged |= bool(done)
         rows = sum(each.rows_before for each in done)
         self._count(len(done), rows, seconds)
         log.info("merged", partitions=len(done), outdated=len(merged) - len(done), rows=rows, seconds=round(seconds, 3))

@@ -21,7 +21,7 @@ from catalog.domains import Domain
 from catalog.entries import FileEntry
 from catalog.model import DATA_POINTS
 from catalog.scan import ScanFiles, ScanRequest, prune, scan_files
-from catalog.snapshot import LakeSnapshot
+from catalog.snapshot import SEQUENCE_MAX, LakeSnapshot
 from engine import keys
 from engine.errors import ExecutionFailed
 from engine.execute import JOINED_VALUES_MAX, Database
@@ -35,6 +35,8 @@ SERIES_REMEMBERED_MAX = 100_000
 SERIES_OVERHEAD = 100
 # So many are read at once, as they may have many days.
 SERIES_READ_MAX = 200
+
+OWN_COLUMNS = ("series_id", "date", "revision_date")
 
 _POINTS = """
     SELECT wanted.place, list(DISTINCT a.date) AS days, max(a.revision_date) AS last_revision
@@ -91,15 +93,21 @@ class HeldPoints:
         self._bring_up(snapshot)
         found = {id_: held for id_ in series if (held := self._held.get(id_)) is not None}
         missing = [id_ for id_ in series if id_ not in found]
-        again = [id_ for id_ in missing if self._asked.get(id_)][:SERIES_READ_MAX]
+        # Of a series that is deleted nothing is held: that it began another life and ended it could not be told.
+        again = [id_ for id_ in missing if self._asked.get(id_) and snapshot.hidden.get(id_) != SEQUENCE_MAX]
+        again = again[:SERIES_READ_MAX]
         for id_ in missing:
             self._asked[id_] = self._asked.get(id_, True)
         return {**found, **self._first_read(snapshot, again)} if again else found
 
+    def wants(self, rows: pa.Table) -> bool:
+        """Whether `take_own` may have a use for rows."""
+        return 0 < rows.num_rows <= self._points_max and self._held.currsize > 0
+
     def take_own(self, snapshot: LakeSnapshot, rows: pa.Table) -> None:
-        """Take in rows that were committed upon a snapshot, as its next sequence: `series_id`, `date` and
-        `revision_date`, in any order. Where rows of that snapshot would be news too, all is left to be read."""
-        if self._through != snapshot.tables[DATA_POINTS.name].sequence or not rows.num_rows:
+        """Take in rows that were committed upon a snapshot, as its next sequence: OWN_COLUMNS, in any order. Where rows
+        of that snapshot would be news too, all is left to be read."""
+        if self._through != snapshot.tables[DATA_POINTS.name].sequence:
             return
         for id_, more in _by_series(rows, self._held):
             self._hold(id_, self._held[id_].with_more(more))

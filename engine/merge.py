@@ -9,6 +9,7 @@ first; in a delta merge nobody knows that yet.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,8 @@ class KeyChecksum:
 def merged(database: Database, task: MergeTask) -> Iterator[pa.Table]:
     """The rows that replace those of a task's files, as the table sorts them."""
     sql = _SORTED.format(alive=_alive(task), row_key=_names(task.table.row_key))
-    return survivors(database.stream(_statement(sql, task)), task.table, task.level)
+    with closing(database.stream(_statement(sql, task))) as batches:
+        yield from survivors(batches, task.table, task.level)
 
 
 def keys_before(database: Database, task: MergeTask) -> KeyChecksum:

@@ -29,7 +29,7 @@ from catalog.scan import ScanRequest, prune
 from catalog.schemas import arrow_schema
 from catalog.snapshot import LakeSnapshot
 from engine.execute import Database
-from engine.held import HeldPoints
+from engine.held import OWN_COLUMNS, HeldPoints
 from engine.revise import INCOMING_SCHEMA, Incoming, Verdict, news
 from engine.tombstones import tombstones
 from engine.vintages import seen_vintages
@@ -85,7 +85,9 @@ class Preparer:
 
     def _landed(self, snapshot: LakeSnapshot, rows: Mapping[str, pa.Table]) -> None:
         """Only a note: whatever went wrong here would be told of what is stored."""
-        self._own = (snapshot, rows[DATA_POINTS.name]) if DATA_POINTS.name in rows else None
+        points = rows.get(DATA_POINTS.name)
+        if points is not None and self._held.wants(points):
+            self._own = (snapshot, points.select(OWN_COLUMNS))
 
     def _take_own(self) -> None:
         own, self._own = self._own, None

@@ -168,6 +168,7 @@ def _comparison(expr: Compare, parameters: Parameters, *, keeps_rows: bool) -> e
             return ordered if keeps_rows else exp.func("coalesce", ordered, exp.false())
 
 
+ID_SEPARATOR = ","  # in no id
 _ORDERS: dict[Op, type[exp.Binary]] = {Op.LT: exp.LT, Op.LE: exp.LTE, Op.GT: exp.GT, Op.GE: exp.GTE}
 
 
@@ -187,6 +188,9 @@ def _joined_list(expr: In, parameters: Parameters) -> exp.Expr:
     arg = value(expr.arg, parameters)
     if any(isinstance(item.value, Decimal) for item in expr.items):
         listed = exp.cast(parameters.add_constant(expr, _all_digits), f"{SQL_TYPES[Type.DECIMAL]}[]", dialect="duckdb")
+    elif all(item.type is Type.UUID for item in expr.items):
+        # To bind a list takes DuckDB 14 microseconds an item, to split a text half of one.
+        listed = exp.func("string_split", parameters.add_constant(expr, _all_joined), exp.Literal.string(ID_SEPARATOR))
     else:
         listed = parameters.add_constant(expr, _all_plain)
     return exp.In(this=arg, query=exp.select(exp.func("unnest", listed)).subquery())
@@ -201,6 +205,10 @@ def _among_related(expr: Related, parameters: Parameters, *, keeps_rows: bool) -
 
 def _all_plain(expr: In) -> list[Any]:
     return [item.value for item in expr.items if item.value is not None]
+
+
+def _all_joined(expr: In) -> str:
+    return ID_SEPARATOR.join(_all_plain(expr))
 
 
 def _all_digits(expr: In) -> list[str]:

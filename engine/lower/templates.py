@@ -137,7 +137,7 @@ def _shape(expr: Expr, constants: list[Literal | In], related: Mapping[Related, 
             return (Not, _shape(arg, constants, related))
         case In(arg, items) if len(items) > LISTED_ITEMS_MAX:
             constants.append(expr)
-            return (In, _shape(arg, constants, related), frozenset(type(item.value) for item in items))
+            return (In, _shape(arg, constants, related), frozenset((type(item.value), item.type) for item in items))
         case In(arg, items):
             return (In, _shape(arg, constants, related), *(_shape(item, constants, related) for item in items))
         case Related(column):

@@ -166,9 +166,10 @@ def test_a_series_is_held_from_the_second_time_on(tmp_path: Path) -> None:
         assert set(held.of(snapshot, IDS)) == set(IDS[:3])
 
 
+@pytest.mark.parametrize("others", [0, 2])
 @pytest.mark.parametrize("lives", range(1, 4))
-def test_points_of_an_earlier_life_are_none(tmp_path: Path, lives: int) -> None:
-    """Others are posted in between, so that what is held is brought up to date in each life."""
+def test_points_of_an_earlier_life_are_none(tmp_path: Path, lives: int, others: int) -> None:
+    """Where others are posted in between, what is held is brought up to date in each life; else it is not."""
 
     def verdicts(name: str) -> Verdicts:
         points = [{"source": "S", "external_id": name, "date": str(day(n)), "value": 1} for n in range(2)]
@@ -180,7 +181,7 @@ def test_points_of_an_earlier_life_are_none(tmp_path: Path, lives: int) -> None:
         for _ in range(lives):
             lake.delete_series(series_id("S", "A"))
             assert verdicts("A") == Verdicts(inserted=2)
-            for _ in range(2):
+            for _ in range(others):
                 verdicts("B")
 
 
