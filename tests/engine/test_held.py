@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pyarrow.parquet as pq
 import pytest
 
+from api.limits import Limits
 from api.problems import Problem
 from api.writing import Verdicts
 from catalog.identity import series_id
@@ -143,6 +144,36 @@ def test_what_the_writer_has_taken_from_its_own_commits_is_on_file(
             assert found == {id_: expected[id_] for id_ in found}
             from_memory += len(found)
     assert from_memory > 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_held_changes_no_verdict(tmp_path: Path, seed: int) -> None:
+    """Of two lakes with the same history one holds nothing. Few series, which are deleted often."""
+    names = NAMES[: 1 + seed % 2]
+    told: list[list[Verdicts | None]] = []
+    for name, limits in (("holding", Limits()), ("not", Limits(held_points_max=1))):
+        chance, verdicts = random.Random(seed), list[Verdicts | None]()
+        with warehouse(tmp_path / name, limits=limits) as lake, warehouse(tmp_path / name, limits=limits) as other:
+            for _ in range(50):
+                verdicts.append(one_life_or_death(lake, other, names, chance))
+        told.append(verdicts)
+    assert told[0] == told[1]
+
+
+def one_life_or_death(
+    lake: Warehouse, other: Warehouse, names: Sequence[str], chance: random.Random
+) -> Verdicts | None:
+    writer = chance.choice((lake, lake, lake, other))
+    if chance.random() < 0.4:
+        with suppress(Problem):
+            writer.delete_series(series_id("S", chance.choice(names)))
+        return None
+    stated = {"revision_date": str(day(50 + chance.randrange(5)))} if chance.random() < 0.8 else {}
+    points = [
+        {"source": "S", "external_id": chance.choice(names), "date": str(day(n)), "value": chance.randrange(3)}
+        for n in range(3)
+    ]
+    return writer.write({"data_points": [point | stated for point in points]}).verdicts
 
 
 def test_own_commits_are_not_read_again(tmp_path: Path, watched: Callable[[], Watched]) -> None:
