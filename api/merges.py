@@ -100,11 +100,11 @@ class Merges:
             raise errors[-1]
         return True
 
-    def in_a_hurry(self) -> bool:
-        """The same; whether something was merged, and so much waits still that the next pass should begin at once."""
+    def merges_more(self) -> bool:
+        """The same; whether something was merged, so that there may be more to do at once: it has had its rests."""
         self._has_merged = False
         self()
-        return self._has_merged and not self._rest_share()
+        return self._has_merged
 
     def stop(self) -> None:
         """Break off the merge that runs, from another thread; its output is removed."""

@@ -151,18 +151,20 @@ def test_merges_follow_posts_and_age(tmp_path: Path) -> None:
         assert counted.totals()["merges"] >= 2
 
 
-@pytest.mark.parametrize(("files_max", "hurries"), [(1, True), (100, False)])
-def test_the_next_pass_begins_at_once_only_under_much_debt(tmp_path: Path, files_max: int, *, hurries: bool) -> None:
-    limits = Limits(debt_files_max=files_max)
-    with warehouse(tmp_path, limits=limits, delta_files_max=2, base_merge_share=100) as lake:
+def test_the_next_pass_begins_at_once_where_something_was_merged(tmp_path: Path) -> None:
+    with warehouse(tmp_path, delta_files_max=2, base_merge_share=100) as lake:
         merges, _ = lake.merges()
-        post(lake, 0, *map(str, range(30)))
+        post(lake, 0, "A")
         lake.compact()
-        assert not merges.in_a_hurry(), "nothing is due"
+        assert not merges.merges_more(), "nothing is due"
         for value in range(3):
-            post(lake, value + 1, "0")
-        assert merges.in_a_hurry() == hurries
-        assert levels(lake).count(DELTA_LEVEL) == 1, "what is left is one merged delta"
+            post(lake, value + 1)
+        assert merges.merges_more()
+        assert not merges.merges_more()
+        for value in range(3):
+            post(lake, value + 10)
+        merges.stop()
+        assert not merges.merges_more(), "it was stopped"
 
 
 def test_sustained_posts_leave_few_files(tmp_path: Path) -> None:
