@@ -25,7 +25,7 @@ log = structlog.get_logger("finlake.merges")
 # Each part of a merge is followed by a rest of this many times its length, so that no core is taken for long. The rest
 # grows shorter as the debt grows, and there is none from this share of the debt on at which posts are refused.
 REST_SHARE = 1.0
-RESTLESS_SHARE = 0.25
+RESTLESS_SHARE = 0.1
 
 
 class Stopping(Exception):

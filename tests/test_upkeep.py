@@ -67,7 +67,7 @@ def data_files(lake: Warehouse) -> set[Path]:
     return set(lake.settings.data_dir.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize(("files", "share"), [(0, 1.0), (10, 0.6), (25, 0.0), (80, 0.0), (200, 0.0)])
+@pytest.mark.parametrize(("files", "share"), [(0, 1.0), (4, 0.6), (10, 0.0), (80, 0.0), (200, 0.0)])
 def test_a_merge_rests_less_the_more_waits_for_it(files: int, share: float) -> None:
     assert rest_share(files, 100) == pytest.approx(share)
 
