@@ -80,7 +80,7 @@ def open_background(
     )
     return Background(
         merges,
-        Upkeep((merges.merges_more,), lake.data_dir / LOCK_FILE),
+        Upkeep((merges,), lake.data_dir / LOCK_FILE),
         # A thread of its own: a long merge would let snapshots pile up, and with them what a commit costs.
         Upkeep(passes, lake.data_dir / KEEPING_LOCK_FILE),
         lake,

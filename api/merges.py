@@ -78,10 +78,9 @@ class Merges:
         self._database: Database | None = None
         self._stopping = threading.Event()
         self._part_began = 0.0
-        self._has_merged = False
 
     def __call__(self) -> bool:
-        """Run what is due, the greatest debt first; whether anything was.
+        """Run what is due, the greatest debt first; whether anything was merged, so that more may be due at once.
 
         Where some merges fail, the others run nevertheless, and the last error is raised in the end.
         """
@@ -91,20 +90,14 @@ class Merges:
         database = merge_database(self._lake, self._limits, 1, self._settings.maintenance_memory)
         self._database = database
         try:
-            errors = [error for bundle in self._bundles(tasks) if (error := self._run(bundle, database))]
+            found = [self._run(bundle, database) for bundle in self._bundles(tasks)]
         finally:
             self._database = None
             database.close()
         self._watch.look()
-        if errors:
+        if errors := [each for each in found if isinstance(each, Exception)]:
             raise errors[-1]
-        return True
-
-    def merges_more(self) -> bool:
-        """The same; whether something was merged, so that there may be more to do at once: it has had its rests."""
-        self._has_merged = False
-        self()
-        return self._has_merged
+        return any(found)
 
     def stop(self) -> None:
         """Break off the merge that runs, from another thread; its output is removed."""
@@ -118,23 +111,22 @@ class Merges:
         yield from bundles(task for task in tasks if task not in again)
         yield from ((task,) for task in again)
 
-    def _run(self, bundle: tuple[MergeTask, ...], database: Database) -> Exception | None:
-        """The error of a bundle that could not be merged."""
+    def _run(self, bundle: tuple[MergeTask, ...], database: Database) -> int | Exception:
+        """How many partitions of a bundle were merged, or the error of one that could not be."""
         places = frozenset((task.table.name, task.partition) for task in bundle)
         recent = recent_from(self._clock().date(), self._settings.history_cut_days)
         began = self._part_began = self._monotonic()
         try:
             merged = merge(self._lake, bundle, merging_of(database), recent, self._between)
         except Stopping:
-            return None
+            return 0
         except (CatalogError, EngineError) as error:
             if self._stopping.is_set():
-                return None
+                return 0
             self._failed |= places
             return error
         self._failed -= places
-        self._tell(merged, self._monotonic() - began)
-        return None
+        return self._tell(merged, self._monotonic() - began)
 
     def _between(self) -> None:
         """Look again at what came meanwhile, and rest. Raises Stopping."""
@@ -147,9 +139,9 @@ class Merges:
     def _rest_share(self) -> float:
         return rest_share(self._watch.figures.partition_files_max, self._limits.debt_files_max)
 
-    def _tell(self, merged: tuple[Merged, ...], seconds: float) -> None:
+    def _tell(self, merged: tuple[Merged, ...], seconds: float) -> int:
         done = [each for each in merged if not each.outdated]
-        self._has_merged |= bool(done)
         rows = sum(each.rows_before for each in done)
         self._count(len(done), rows, seconds)
         log.info("merged", partitions=len(done), outdated=len(merged) - len(done), rows=rows, seconds=round(seconds, 3))
+        return len(done)

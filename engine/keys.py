@@ -47,6 +47,12 @@ def previous(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([nothing, *values[:-1].chunks], values.type)
 
 
+def following(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Each row's successor; null for the last."""
+    nothing = pa.nulls(min(1, len(values)), values.type)
+    return pa.chunked_array([*values[1:].chunks, nothing], values.type)
+
+
 def equals_previous(key: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(pc.equal(key, previous(key)), False)
 
@@ -66,9 +72,7 @@ def last_of_each(key: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _changes_next(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    nothing = pa.nulls(min(1, len(column)), column.type)
-    following = pa.chunked_array([*column[1:].chunks, nothing], column.type)
-    return pc.fill_null(pc.not_equal(column, following), True)
+    return pc.fill_null(pc.not_equal(column, following(column)), True)
 
 
 def _days(dates: pa.ChunkedArray) -> pa.ChunkedArray:

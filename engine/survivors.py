@@ -6,7 +6,9 @@ them; along one sorted stream each is a look at the row before or behind.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,13 +38,17 @@ def survivors(batches: Iterable[pa.RecordBatch], table: Table, level: int) -> It
 
 def _last_point(batch: pa.RecordBatch, table: Table) -> int:
     """Where the rows of the last point of a batch begin: those behind them may be in the next one."""
-    ends = _ends(pa.Table.from_batches([batch]), table.key)
-    before = pc.indices_nonzero(ends[:-1])
-    return before[-1].as_py() + 1 if len(before) else 0
+    rows = range(batch.num_rows)
+    return bisect_left(rows, _point(batch, rows[-1], table), key=lambda row: _point(batch, row, table))
 
 
 def _begins_another(open_: list[pa.RecordBatch], batch: pa.RecordBatch, table: Table) -> bool:
-    return bool(open_) and any(open_[-1].column(name)[-1] != batch.column(name)[0] for name in table.key)
+    return bool(open_) and _point(open_[-1], 0, table) != _point(batch, 0, table)
+
+
+def _point(batch: pa.RecordBatch, row: int, table: Table) -> tuple[Any, ...]:
+    """What names the point of a row. Python orders it as the database does."""
+    return tuple(batch.column(name)[row].as_py() for name in table.key)
 
 
 def _merged(batches: list[pa.RecordBatch], table: Table, level: int) -> Iterator[pa.Table]:
@@ -52,14 +58,14 @@ def _merged(batches: list[pa.RecordBatch], table: Table, level: int) -> Iterator
     rows = pa.Table.from_batches(batches)
     survives = _ends(rows, table.row_key)
     kept = rows.filter(survives)
-    made: dict[str, pa.ChunkedArray | pa.Array] = {"level": _all(kept, pa.scalar(level, pa.int64()))}
+    made: dict[str, pa.ChunkedArray | pa.Array] = {"level": pa.repeat(pa.scalar(level, pa.int64()), kept.num_rows)}
     if table.revision is not None:
         revision = kept.column(table.revision)
         made["created_at"] = _earliest(rows, survives, kept)
         made |= {name: pa.nulls(kept.num_rows, revision.type) for name in (SUPERSEDED, FIRST_REVISION)}
         if level == BASE_LEVEL:
             ends = _ends(kept, table.key)
-            made[SUPERSEDED] = pc.if_else(ends, pa.scalar(None, revision.type), _following(revision))
+            made[SUPERSEDED] = pc.if_else(ends, pa.scalar(None, revision.type), keys.following(revision))
             begins = pc.fill_null(keys.previous(ends), True)
             first = pc.if_else(begins, revision, pa.scalar(None, revision.type))
             made[FIRST_REVISION] = pc.fill_null_forward(first.combine_chunks())
@@ -81,12 +87,3 @@ def _earliest(rows: pa.Table, survives: pa.ChunkedArray, kept: pa.Table) -> pa.C
     told = pa.table({"number": number, "created_at": rows.column("created_at")})
     # On one thread groups come in the order in which they begin.
     return told.group_by("number", use_threads=False).aggregate([("created_at", "min")]).column("created_at_min")
-
-
-def _following(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Each row's successor; null for the last."""
-    return pa.chunked_array([*values[1:].chunks, pa.nulls(min(1, len(values)), values.type)], values.type)
-
-
-def _all(rows: pa.Table, value: pa.Scalar) -> pa.Array:
-    return pa.repeat(value, rows.num_rows)

@@ -156,15 +156,15 @@ def test_the_next_pass_begins_at_once_where_something_was_merged(tmp_path: Path)
         merges, _ = lake.merges()
         post(lake, 0, "A")
         lake.compact()
-        assert not merges.merges_more(), "nothing is due"
+        assert not merges(), "nothing is due"
         for value in range(3):
             post(lake, value + 1)
-        assert merges.merges_more()
-        assert not merges.merges_more()
+        assert merges()
+        assert not merges()
         for value in range(3):
             post(lake, value + 10)
         merges.stop()
-        assert not merges.merges_more(), "it was stopped"
+        assert not merges(), "it was stopped"
 
 
 def test_sustained_posts_leave_few_files(tmp_path: Path) -> None:
